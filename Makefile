@@ -1,0 +1,33 @@
+# The front door. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The project's Java is 25, whatever the machine's default is.
+JAVA_HOME := $(shell hack/find-jdk.sh)
+export JAVA_HOME
+MVN := mvn
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: jdk
+jdk:
+	@test -n "$(JAVA_HOME)" || { echo "make: no JDK 25 found. Install one (https://adoptium.net, package temurin-25-jdk) or set JAVA_HOME." >&2; exit 2; }
+
+.PHONY: unit
+unit: jdk ## Unit tests of all rooms (fast, nothing to install)
+	$(MVN) -pl crds,operator verify
+
+.PHONY: format
+format: jdk ## Format the Java sources
+	$(MVN) -q spotless:apply
+
+.PHONY: tools
+tools: ## Build the tools of e2e/tools into the cache
+	e2e/tools/build.sh e2e/.run/bin
+
+.PHONY: clean
+clean: ## Remove what was built in this tree
+	rm -rf target */target e2e/.run

@@ -1,0 +1,31 @@
+package io.kubic.mirrors.api.v1alpha1;
+
+/** Names that the API promises to keep: group, version, annotations, and the patterns of fields. */
+public final class Api {
+  public static final String GROUP = "mirrors.kubic.io";
+  public static final String VERSION = "v1alpha1";
+
+  /** Any new value makes the operator run now; echoed in {@code status.lastHandledReconcileAt}. */
+  public static final String RECONCILE_AT = GROUP + "/reconcile-at";
+
+  /** Carries the hash of the plan that a person approved ({@code approval: Manual}). */
+  public static final String APPROVE = GROUP + "/approve";
+
+  /** Set to {@code "true"}: a MirrorRegistry may be deleted although nodes still point at it. */
+  public static final String FORCE_DELETE = GROUP + "/force-delete";
+
+  /** A Go duration of hours, minutes, seconds and milliseconds, as in {@code 1h30m}. */
+  static final String DURATION = "^([0-9]+(ms|s|m|h))+$";
+
+  /** A registry: {@code host}, {@code host:port}, {@code 10.0.0.1:5000} or {@code [::1]:5000}. */
+  static final String REGISTRY =
+      "^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(:[0-9]{1,5})?$";
+
+  /** The shape of a five-field cron schedule; the values are judged by the parser. */
+  static final String CRON = "^\\S+(\\s+\\S+){4}$";
+
+  /** A DNS-1123 subdomain, the form of an object's name. */
+  static final String NAME = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+
+  private Api() {}
+}

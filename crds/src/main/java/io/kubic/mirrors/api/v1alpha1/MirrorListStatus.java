@@ -1,0 +1,72 @@
+package io.kubic.mirrors.api.v1alpha1;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import io.fabric8.generator.annotation.Required;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** What the operator last saw of a list. */
+@JsonInclude(JsonInclude.Include.NON_EMPTY)
+public record MirrorListStatus(
+    @Nullable Long observedGeneration,
+    @Nullable String lastHandledReconcileAt,
+    List<Condition> conditions,
+    @JsonPropertyDescription("done/total of the last run.") @Nullable String images,
+    @JsonPropertyDescription("Size of all selected images, for a person.") @Nullable String size,
+    @Nullable Plan plan,
+    @Nullable Summary summary,
+    List<Failure> failures,
+    List<Source> sources,
+    @Nullable String lastSyncTime,
+    @Nullable String lastSuccessfulTime,
+    @Nullable String nextSyncTime,
+    @JsonPropertyDescription("Digest-pinned OCI artifact in the mirror with the report.")
+        @Nullable String reportRef,
+    @JsonPropertyDescription("The Job of the current or last run.") @Nullable String job,
+    @JsonPropertyDescription("Hash of the selection that the last successful run copied.")
+        @Nullable String syncedHash) {
+
+  public MirrorListStatus {
+    conditions = conditions == null ? List.of() : List.copyOf(conditions);
+    failures = failures == null ? List.of() : List.copyOf(failures);
+    sources = sources == null ? List.of() : List.copyOf(sources);
+  }
+
+  /** What is to be copied. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Plan(
+      @Nullable String hash,
+      @Nullable Integer repositories,
+      @Nullable Integer images,
+      @Nullable Long bytes,
+      @Nullable Long bytesToTransfer,
+      @Nullable Integer pruneCandidates) {}
+
+  /** What was done. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Summary(
+      @Nullable Integer copied,
+      @Nullable Integer skipped,
+      @Nullable Integer failed,
+      @Nullable Integer drifted,
+      @Nullable Integer pruned,
+      @Nullable Integer referrers) {}
+
+  /** One image that failed; at most 20 are told. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Failure(
+      @Required String image,
+      @Nullable String reason,
+      @Nullable String message,
+      @Nullable Integer attempts) {}
+
+  /** What one source offered. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Source(
+      @Required String registry,
+      @Required String name,
+      @Nullable Integer repositories,
+      @Nullable Integer tags,
+      @Nullable Integer selected) {}
+}

@@ -1,0 +1,116 @@
+package io.kubic.mirrors.api.v1alpha1;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonMappingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.MappingIterator;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
+import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * Reads our kinds from YAML or JSON text, one or several documents, and writes them. Strict: an
+ * unknown field is an error, as it is at {@code kubectl apply}.
+ */
+public final class ResourceFile {
+  private static final ObjectMapper YAML =
+      new ObjectMapper(
+              YAMLFactory.builder().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER).build())
+          .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
+          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+
+  private ResourceFile() {}
+
+  /**
+   * The documents of one kind, in order; documents of other kinds are passed over.
+   *
+   * @param text YAML or JSON
+   * @param name what the text is called in messages, as in {@code list.yaml}
+   * @throws InvalidSpecException when the text is no YAML, or a document of the kind has an unknown
+   *     field, a value of the wrong type or another apiVersion; the message names file and field
+   */
+  public static <T> List<T> read(String text, String name, Class<T> kind) {
+    List<T> found = new ArrayList<>();
+    try (MappingIterator<JsonNode> documents = YAML.readerFor(JsonNode.class).readValues(text)) {
+      while (documents.hasNext()) {
+        JsonNode document = documents.next();
+        if (document == null || document.isNull() || document.isMissingNode()) {
+          continue;
+        }
+        if (!document.isObject() || !document.path("kind").isTextual()) {
+          throw new InvalidSpecException(
+              name, "a document has no 'kind'; expected " + kind.getSimpleName());
+        }
+        if (!document.path("kind").asText().equals(kind.getSimpleName())) {
+          continue;
+        }
+        String version = document.path("apiVersion").asText();
+        if (!version.equals(Api.GROUP + "/" + Api.VERSION)) {
+          throw new InvalidSpecException(
+              name + ": apiVersion",
+              "'" + version + "' is not known; write " + Api.GROUP + "/" + Api.VERSION);
+        }
+        if (!document.path("spec").isObject()) {
+          throw new InvalidSpecException(name + ": spec", "is missing");
+        }
+        found.add(YAML.treeToValue(document, kind));
+      }
+      return found;
+    } catch (UnrecognizedPropertyException e) {
+      throw new InvalidSpecException(
+          name + ": " + path(e),
+          "no such field; known here: "
+              + e.getKnownPropertyIds().stream()
+                  .map(String::valueOf)
+                  .sorted()
+                  .collect(Collectors.joining(", ")));
+    } catch (JsonMappingException e) {
+      if (e.getCause() instanceof InvalidSpecException invalid) {
+        throw invalid;
+      }
+      throw new InvalidSpecException(name + ": " + path(e), firstLine(e));
+    } catch (JsonProcessingException e) {
+      throw new InvalidSpecException(
+          name
+              + (e.getLocation() == null
+                  ? ""
+                  : ":" + e.getLocation().getLineNr() + ":" + e.getLocation().getColumnNr()),
+          "not valid YAML: " + firstLine(e));
+    } catch (IOException e) {
+      throw new InvalidSpecException(name, "cannot be read: " + e.getMessage());
+    }
+  }
+
+  /** One object as YAML, fields in declaration order. */
+  public static String write(Object resource) {
+    try {
+      return YAML.writeValueAsString(resource);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static String path(JsonMappingException e) {
+    StringBuilder path = new StringBuilder();
+    for (JsonMappingException.Reference step : e.getPath()) {
+      if (step.getFieldName() != null) {
+        path.append(path.isEmpty() ? "" : ".").append(step.getFieldName());
+      } else {
+        path.append('[').append(step.getIndex()).append(']');
+      }
+    }
+    return path.isEmpty() ? "document" : path.toString();
+  }
+
+  private static String firstLine(JsonProcessingException e) {
+    String message = e.getOriginalMessage();
+    int end = message.indexOf('\n');
+    return end < 0 ? message : message.substring(0, end);
+  }
+}

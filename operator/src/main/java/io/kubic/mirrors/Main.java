@@ -1,0 +1,14 @@
+package io.kubic.mirrors;
+
+import io.kubic.mirrors.cli.CommandLines;
+import io.kubic.mirrors.ops.Logging;
+
+/** Starts the role that the arguments name and ends the process with its exit code. */
+public final class Main {
+  private Main() {}
+
+  public static void main(String[] args) {
+    Logging.configure();
+    System.exit(CommandLines.create().execute(args));
+  }
+}

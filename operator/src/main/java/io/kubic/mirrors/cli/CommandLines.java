@@ -1,0 +1,45 @@
+package io.kubic.mirrors.cli;
+
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+
+/** Builds the parser, with one place for errors: one line on standard error, and the exit code. */
+public final class CommandLines {
+  private CommandLines() {}
+
+  /** A parser for all commands, ready to {@code execute}. */
+  public static CommandLine create() {
+    return new CommandLine(new MirrorCommand())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler(
+            (e, args) -> {
+              CommandLine line = e.getCommandLine();
+              line.getErr().println("error: " + oneLine(e.getMessage()));
+              CommandLine.UnmatchedArgumentException.printSuggestions(e, line.getErr());
+              line.getErr().println("See '" + line.getCommandSpec().qualifiedName() + " --help'.");
+              return ExitCode.USAGE;
+            })
+        .setExecutionExceptionHandler(
+            (e, line, result) ->
+                switch (e) {
+                  case CommandException known -> report(line, known.exitCode(), known.getMessage());
+                  case InvalidSpecException invalid ->
+                      report(line, ExitCode.USAGE, invalid.getMessage());
+                  default -> {
+                    // A defect of ours: the stack helps whoever reports it.
+                    e.printStackTrace(line.getErr());
+                    yield report(line, ExitCode.FAILED, "internal error: " + e);
+                  }
+                });
+  }
+
+  private static int report(CommandLine line, int exitCode, @Nullable String message) {
+    line.getErr().println("error: " + oneLine(message));
+    return exitCode;
+  }
+
+  private static String oneLine(@Nullable String message) {
+    return String.valueOf(message).strip().replaceAll("\\s*\\R\\s*", "; ");
+  }
+}

@@ -1,0 +1,33 @@
+package io.kubic.mirrors.cli;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The root: {@code kubectl mirror}, or {@code mirror-operator} in a pod. */
+@Command(
+    name = "kubectl-mirror",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    description = "Mirror container images into a private registry, with and without a cluster.",
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {
+      "0:all as asked",
+      "1:something failed, the rest was done",
+      "2:usage or invalid input, nothing done",
+      "3:refused (guard, verification, conflict), nothing changed",
+      "4:source or target unreachable or unauthorised, nothing done"
+    },
+    subcommands = {
+      CommandLine.HelpCommand.class,
+    })
+final class MirrorCommand implements Runnable {
+  @Spec private CommandSpec spec;
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "name a command; try --help");
+  }
+}

@@ -24,6 +24,14 @@ unit: jdk ## Unit tests of all rooms (fast, nothing to install)
 format: jdk ## Format the Java sources
 	$(MVN) -q spotless:apply
 
+.PHONY: image
+image: jdk ## Build the container image (operator/target/mirror-operator-image.tar)
+	hack/image/build.sh
+
+.PHONY: cli
+cli: jdk ## Build the command line (operator/target/kubectl-mirror)
+	hack/cli/build.sh
+
 .PHONY: tools
 tools: ## Build the tools of e2e/tools into the cache
 	e2e/tools/build.sh e2e/.run/bin

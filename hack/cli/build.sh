@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Builds operator/target/kubectl-mirror and, beside it, kubectl-mirror.lib with its jars.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export JAVA_HOME=${JAVA_HOME:-$(hack/find-jdk.sh)}
+mvn -q -Pcli -pl crds,operator -DskipTests -Dspotless.check.skip=true package
+cp operator/target/mirror-operator-[0-9]*.jar operator/target/kubectl-mirror.lib/
+install -m 755 hack/cli/kubectl-mirror.sh operator/target/kubectl-mirror
+echo "cli: operator/target/kubectl-mirror ($(operator/target/kubectl-mirror --version))"

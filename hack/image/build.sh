@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Builds operator/target/mirror-operator-image.tar (docker-archive, name mirror-operator:VERSION):
+#   base.sh -> Maven and jib -> a class archive (AppCDS) per role of hack/image/cds -> one more layer.
+# Does nothing when no input changed since the last build. -f builds anyway.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cd "$root"
+cache=${MIRROR_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mirror-operator}
+target=operator/target
+image=$target/mirror-operator-image.tar
+export JAVA_HOME=${JAVA_HOME:-$(hack/find-jdk.sh)}
+base=$(hack/image/base.sh)
+say() { echo "image: $*"; }
+
+inputs() {
+  { find crds/src operator/src/main hack/image pom.xml crds/pom.xml operator/pom.xml -type f | LC_ALL=C sort | xargs sha256sum
+    echo "$base"; } | sha256sum | cut -c1-32
+}
+key=$(inputs)
+if [ "${1:-}" != -f ] && [ -s "$image" ] && [ "$(cat "$image.inputs" 2>/dev/null)" = "$key" ]; then
+  say "up to date: $image"; exit 0
+fi
+
+started=$SECONDS
+mvn -q -Pimage -pl crds,operator -DskipTests -Dspotless.check.skip=true "-Dimage.base=$base" -Djib.disableUpdateChecks=true -Djib.console=plain \
+  "-Djib.baseImageCache=$cache/jib" "-Djib.applicationCache=$root/$target/jib-cache" -Djib.allowInsecureRegistries=false \
+  package
+say "jar and layers in $((SECONDS - started)) s"
+
+# --- class archives. They are made inside the image's own root, with its own Java: paths and times must be those of a pod.
+shopt -s nullglob
+lists=(hack/image/cds/*.lst)
+work=$(mktemp -d "$root/$target/image.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/tar" "$work/root" "$work/layer/app"
+tar -C "$work/tar" -xf $target/jib-image.tar
+if [ ${#lists[@]} -gt 0 ]; then
+  for layer in $(jq -r '.[0].Layers[]' "$work/tar/manifest.json"); do tar -C "$work/root" -xzf "$work/tar/$layer"; done
+  mkdir -p "$work/root/proc"
+  for list in "${lists[@]}"; do
+    role=$(basename "$list" .lst)
+    cp "$list" "$work/root/tmp/$role.lst"
+    # The collector and the heap's header are part of an archive; the other flags of the role are not.
+    if ! unshare -rm sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$@"' "$work/root" "$work/root" /opt/java/bin/java \
+        -XX:+UseSerialGC -Xmx256m -Xshare:dump -XX:SharedClassListFile=/tmp/$role.lst -XX:SharedArchiveFile=/tmp/$role.jsa \
+        -Xlog:disable -Xlog:all=error:stderr -cp @/app/jib-classpath-file >"$work/$role.log" 2>&1; then
+      say "the class archive of $role was not made (it runs without):"; tail -n 5 "$work/$role.log"; continue
+    fi
+    mv "$work/root/tmp/$role.jsa" "$work/layer/app/$role.jsa"
+  done
+fi
+
+# --- one more layer, and the name
+chmod 644 "$work"/layer/app/* 2>/dev/null || true
+find "$work/layer" -exec touch -h -d @1 {} +
+tar --sort=name --mtime=@1 --numeric-owner --owner=0 --group=0 --format=ustar -C "$work/layer" -cf "$work/cds.tar" .
+diff=sha256:$(sha256sum "$work/cds.tar" | cut -d' ' -f1)
+gzip -n -6 <"$work/cds.tar" >"$work/tar/cds.tar.gz"
+config=$(jq -r '.[0].Config' "$work/tar/manifest.json")
+jq -c --arg diff "$diff" '.rootfs.diff_ids += [$diff] | .history += [{created: "1970-01-01T00:00:00Z", created_by: "class archives"}]' \
+  "$work/tar/$config" >"$work/config" && mv "$work/config" "$work/tar/$config"
+jq -c '.[0].Layers += ["cds.tar.gz"]' "$work/tar/manifest.json" >"$work/manifest" && mv "$work/manifest" "$work/tar/manifest.json"
+tar --sort=name --mtime=@1 --numeric-owner --owner=0 --group=0 --format=ustar -C "$work/tar" -cf "$image.tmp" $(ls "$work/tar")
+mv "$image.tmp" "$image"
+echo "$key" >"$image.inputs"
+say "$image: $(($(stat -c %s "$image") / 1000000)) MB, $(jq -r '.[0].RepoTags[0]' "$work/tar/manifest.json"), ${#lists[@]} class archives, in $((SECONDS - started)) s"

@@ -1,0 +1,35 @@
+# Sourced by the scripts of the local cluster: names and places of one lab.
+# LAB (default "demo") is part of every name, so several labs can run on one machine.
+lab_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+LAB=${LAB:-demo}
+case $LAB in ''|*[!a-z0-9]*) echo "cluster: LAB must be lower-case letters and digits, not '$LAB'" >&2; exit 2 ;; esac
+prefix=mo-$LAB
+run=${MIRROR_OPERATOR_RUN:-$lab_root/e2e/.run}/$LAB
+bin=${MIRROR_OPERATOR_RUN:-$lab_root/e2e/.run}/bin
+cache=${MIRROR_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mirror-operator}
+lan=$prefix-lan
+lan_ip=10.89.0.1          # API server, DNS
+upstream_ip=10.89.0.2     # registry.opensuse.org
+node_ip() { echo "10.89.0.1$1"; }
+distribution_image=localhost/distribution:3.1.2
+
+nodes_of_lab() { local n; for n in "$run"/node[0-9]*; do [ -d "$n" ] && echo "${n##*/node}"; done; }
+pid_alive() { [ -n "${1:-}" ] && kill -0 "$1" 2>/dev/null; }
+
+# Runs a command in the LAN: it reaches API server, ClusterIPs, pods and the upstream, and resolves names there.
+in_lan() {
+  nsenter --net="/run/netns/$lan" unshare --mount sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$run/resolv.conf" "$@"
+}
+
+# PID 1 of node N: the child of the unshare that started it.
+node_pid() {
+  local starter; starter=$(cat "$run/node$1.pid" 2>/dev/null) || return 1
+  cat "/proc/$starter/task/$starter/children" 2>/dev/null | tr -d ' '
+}
+
+# Runs a command on node N as if logged in there.
+on_node() {
+  local pid; pid=$(node_pid "$1") || { echo "cluster: node$1 does not run" >&2; return 1; }
+  shift
+  nsenter -t "$pid" --mount --uts --ipc --net --pid --root --wd=/ env PATH="$bin:$PATH" "$@"
+}

@@ -1,0 +1,174 @@
+package io.kubic.mirrors.oci.registry;
+
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.time.Duration;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A blob as a stream that survives broken and stalled connections: it asks again from where it was.
+ * Ends at the descriptor's size; more bytes than that are a failure.
+ */
+final class BlobStream extends InputStream {
+  /** Fewer bytes a second than this, for the whole stall timeout, is a stall. */
+  private static final long CRAWL = 1024;
+
+  private final RegistryClient client;
+  private final String repository;
+  private final Descriptor blob;
+  private final String object;
+  private long position;
+  private @Nullable Answer answer;
+  private @Nullable InputStream in;
+  private int failures;
+  private long lastFailedAt = -1;
+  private Instant windowStart;
+  private long windowBytes;
+
+  BlobStream(RegistryClient client, String repository, Descriptor blob, long offset) {
+    this.client = client;
+    this.repository = repository;
+    this.blob = blob;
+    this.object = client.name() + "/" + repository + "@" + blob.digest();
+    this.position = offset;
+    this.windowStart = client.transport().clock().instant();
+  }
+
+  @Override
+  public int read() {
+    byte[] one = new byte[1];
+    return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+  }
+
+  @Override
+  public int read(byte[] buffer, int offset, int length) {
+    if (length == 0) {
+      return 0;
+    }
+    while (true) {
+      if (position == blob.size()) {
+        return -1;
+      }
+      try {
+        InputStream open = open();
+        int count = open.read(buffer, offset, (int) Math.min(length, blob.size() - position));
+        if (count < 0) {
+          throw new RegistryException(
+              Reason.ConnectionFailed,
+              object,
+              "the transfer ended after " + position + " of " + blob.size() + " bytes");
+        }
+        position += count;
+        if (position == blob.size()) {
+          end(open);
+        } else {
+          watch(count);
+        }
+        return count;
+      } catch (IOException e) {
+        recover(broken(e));
+      } catch (RegistryException e) {
+        recover(e);
+      }
+    }
+  }
+
+  private RegistryException broken(IOException e) {
+    if (Thread.currentThread().isInterrupted()) {
+      return Gate.cancelled(object);
+    }
+    Answer open = answer;
+    if (open == null) {
+      return new RegistryException(Reason.ConnectionFailed, object, "the transfer broke", e);
+    }
+    RegistryException failure = Failures.of(e, open.url(), object);
+    return failure.reason() == Reason.Timeout ? failure.as(Reason.Stalled, object) : failure;
+  }
+
+  private InputStream open() throws IOException {
+    InputStream open = in;
+    if (open != null) {
+      return open;
+    }
+    Answer fresh = client.openBlob(repository, blob, position, object);
+    answer = fresh;
+    open = fresh.response().body().byteStream();
+    if (fresh.status() == 200 && position > 0) {
+      // The registry does not know ranges: what is known already passes by again.
+      open.skipNBytes(position);
+    }
+    in = open;
+    windowStart = client.transport().clock().instant();
+    windowBytes = 0;
+    return open;
+  }
+
+  /** The last byte is here: nothing may follow. */
+  private void end(InputStream open) {
+    int more;
+    try {
+      more = open.read();
+    } catch (IOException e) {
+      more = -1; // All that was promised is here.
+    }
+    close();
+    if (more >= 0) {
+      throw new RegistryException(
+              Reason.DigestMismatch,
+              object,
+              "is longer than the " + blob.size() + " bytes promised")
+          .asFinal();
+    }
+  }
+
+  private void watch(int count) {
+    windowBytes += count;
+    if (windowBytes >= 1 << 20) {
+      windowBytes = 0;
+      windowStart = client.transport().clock().instant();
+      return;
+    }
+    Duration stall = client.connection().retry().stallTimeout();
+    Duration window = Duration.between(windowStart, client.transport().clock().instant());
+    if (window.compareTo(stall) > 0) {
+      if (windowBytes < CRAWL * Math.max(1, window.toSeconds())) {
+        close();
+        throw new RegistryException(
+            Reason.Stalled,
+            object,
+            "moved " + windowBytes + " bytes in " + window.toSeconds() + " s");
+      }
+      windowBytes = 0;
+      windowStart = client.transport().clock().instant();
+    }
+  }
+
+  private void recover(RegistryException e) {
+    close();
+    failures = position > lastFailedAt ? 1 : failures + 1;
+    boolean progress = position > lastFailedAt && position > 0;
+    lastFailedAt = position;
+    if (!client.mayRetry(e, failures)) {
+      throw e.withAttempts(failures);
+    }
+    Duration pause = client.backoff(e, failures);
+    // Most breaks are those of one connection: the first is mended at once.
+    if (!progress || e.reason() != Reason.ConnectionFailed || e.retryAfter().isPresent()) {
+      client.rest(pause, object);
+    }
+  }
+
+  @Override
+  public void close() {
+    in = null;
+    Answer open = answer;
+    answer = null;
+    if (open != null) {
+      open.close();
+    }
+  }
+}

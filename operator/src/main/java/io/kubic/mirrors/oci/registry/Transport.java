@@ -1,0 +1,96 @@
+package io.kubic.mirrors.oci.registry;
+
+import java.time.Clock;
+import java.time.Duration;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.random.RandomGenerator;
+import okhttp3.ConnectionPool;
+import okhttp3.OkHttpClient;
+
+/** What all registry clients of a process share: connections, clock, chance, and waiting. */
+public final class Transport implements AutoCloseable {
+  private static final int IDLE_CONNECTIONS = 64;
+
+  private final OkHttpClient http;
+  private final Clock clock;
+  private final RandomGenerator random;
+  private final Pause pause;
+  private final String userAgent;
+
+  /** Ends calls that do not get to their headers in time; idle but for that. */
+  private final ScheduledExecutorService watchdog =
+      Executors.newSingleThreadScheduledExecutor(
+          Thread.ofPlatform().name("registry-watchdog").daemon().factory());
+
+  /**
+   * @param random for jitter only
+   * @param userAgent as in {@code mirror-operator/0.1.0}
+   */
+  public Transport(Clock clock, RandomGenerator random, Pause pause, String userAgent) {
+    this.clock = clock;
+    this.random = random;
+    this.pause = pause;
+    this.userAgent = userAgent;
+    this.http =
+        new OkHttpClient.Builder()
+            .connectionPool(new ConnectionPool(IDLE_CONNECTIONS, 1, TimeUnit.MINUTES))
+            // Redirects are followed by ourselves, since credentials must not follow them.
+            .followRedirects(false)
+            .followSslRedirects(false)
+            .build();
+  }
+
+  /** A transport with the system's clock that really waits. */
+  public static Transport standard(String userAgent) {
+    return new Transport(
+        Clock.systemUTC(),
+        RandomGenerator.getDefault(),
+        duration -> Thread.sleep(duration),
+        userAgent);
+  }
+
+  /** A client for one registry. Clients need not be closed; closing the transport is enough. */
+  public RegistryClient connect(Connection connection) {
+    return new RegistryClient(connection, this);
+  }
+
+  OkHttpClient http() {
+    return http;
+  }
+
+  Clock clock() {
+    return clock;
+  }
+
+  RandomGenerator random() {
+    return random;
+  }
+
+  Pause pause() {
+    return pause;
+  }
+
+  String userAgent() {
+    return userAgent;
+  }
+
+  /** Runs an action later unless it is called off. */
+  Alarm after(Duration delay, Runnable action) {
+    var future = watchdog.schedule(action, delay.toMillis(), TimeUnit.MILLISECONDS);
+    return () -> future.cancel(false);
+  }
+
+  /** A planned action that can be called off. */
+  @FunctionalInterface
+  interface Alarm {
+    void callOff();
+  }
+
+  @Override
+  public void close() {
+    watchdog.shutdownNow();
+    http.connectionPool().evictAll();
+  }
+}

@@ -36,6 +36,10 @@ cli: jdk ## Build the command line (operator/target/kubectl-mirror)
 tools: ## Build the tools of e2e/tools into the cache
 	e2e/tools/build.sh e2e/.run/bin
 
+.PHONY: manifests
+manifests: jdk ## Write the CRDs from the records and config/default from the chart
+	hack/manifests.sh
+
 .PHONY: clean
 clean: ## Remove what was built in this tree
 	rm -rf target */target e2e/.run

@@ -1,0 +1,131 @@
+package io.kubic.mirrors.sync;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run leaves behind in its pod's termination message: one JSON object of at most 4096 bytes
+ * (Kubernetes cuts what is longer), written on every ending. It tells counts and the first
+ * failures; the whole report is in the mirror.
+ *
+ * @param hash of the plan
+ * @param complete whether everything that should be listed could be listed
+ * @param error why there was no run at all
+ */
+@JsonInclude(JsonInclude.Include.NON_EMPTY)
+public record Termination(
+    @Nullable String hash,
+    @Nullable Planned plan,
+    @Nullable Summary summary,
+    boolean complete,
+    List<Failure> failures,
+    List<Source> sources,
+    @Nullable String reportRef,
+    @Nullable Failed error) {
+  /** The most that Kubernetes keeps. */
+  public static final int MAX_BYTES = 4096;
+
+  private static final int MAX_FAILURES = 20;
+  private static final JsonMapper JSON =
+      JsonMapper.builder().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
+
+  public Termination {
+    failures = failures == null ? List.of() : List.copyOf(failures);
+    sources = sources == null ? List.of() : List.copyOf(sources);
+  }
+
+  /** A run that ended before it began. */
+  public static Termination of(String reason, String message) {
+    return new Termination(
+        null, null, null, false, List.of(), List.of(), null, new Failed(reason, message));
+  }
+
+  /** What was planned. */
+  public record Planned(
+      int repositories, int images, long bytes, long bytesToTransfer, int pruneCandidates) {}
+
+  /** What was done. */
+  public record Summary(
+      int copied,
+      int skipped,
+      int failed,
+      int drifted,
+      int pruned,
+      int referrers,
+      long bytes,
+      long requests) {}
+
+  /** One image that failed. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Failure(String image, String reason, @Nullable String message, int attempts) {}
+
+  /** What one source offered. */
+  public record Source(String registry, String name, int repositories, int tags, int selected) {}
+
+  /** Why there was no run. */
+  public record Failed(String reason, String message) {}
+
+  /** Whether all was listed and every image is as it should be. */
+  public boolean successful() {
+    return error == null && complete && summary != null && summary.failed() == 0;
+  }
+
+  /** Images that are in the mirror now. */
+  public int done() {
+    return summary == null ? 0 : summary.copied() + summary.skipped();
+  }
+
+  /** Images that were selected. */
+  public int total() {
+    return plan == null ? done() : plan.images();
+  }
+
+  /** The reason a person should hear first. */
+  public String leadingReason() {
+    if (error != null) {
+      return error.reason();
+    }
+    return failures.isEmpty() ? "Internal" : failures.getFirst().reason();
+  }
+
+  /** At most {@link #MAX_BYTES} of JSON; failures are left out from the end until it fits. */
+  public byte[] toJson() {
+    for (int keep = Math.min(MAX_FAILURES, failures.size()); ; keep--) {
+      byte[] json = bytes(withFailures(failures.subList(0, keep)));
+      if (json.length <= MAX_BYTES) {
+        return json;
+      }
+      if (keep == 0) {
+        return bytes(
+            new Termination(hash, plan, summary, complete, List.of(), List.of(), reportRef, error));
+      }
+    }
+  }
+
+  /** Reads what {@link #toJson} wrote; empty when it is anything else. */
+  public static Optional<Termination> parse(String text) {
+    try {
+      return Optional.ofNullable(JSON.readValue(text, Termination.class));
+    } catch (JsonProcessingException e) {
+      return Optional.empty();
+    }
+  }
+
+  private Termination withFailures(List<Failure> some) {
+    return new Termination(hash, plan, summary, complete, some, sources, reportRef, error);
+  }
+
+  private static byte[] bytes(Termination termination) {
+    try {
+      return JSON.writeValueAsString(termination).getBytes(StandardCharsets.UTF_8);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

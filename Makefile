@@ -16,6 +16,14 @@ help: ## List the targets
 jdk:
 	@test -n "$(JAVA_HOME)" || { echo "make: no JDK 25 found. Install one (https://adoptium.net, package temurin-25-jdk) or set JAVA_HOME." >&2; exit 2; }
 
+.PHONY: demo
+demo: ## From nothing to a pod pulled through the mirror (CLUSTER=external: in your cluster)
+	@e2e/demo.sh up
+
+.PHONY: demo-down
+demo-down: ## Stop the demo and leave nothing behind
+	@e2e/demo.sh down
+
 .PHONY: unit
 unit: jdk ## Unit tests of all rooms (fast, nothing to install)
 	$(MVN) -pl crds,operator verify

@@ -15,17 +15,6 @@ die() { echo "cluster: $*" >&2; exit 1; }
 started=$EPOCHREALTIME
 
 # --- certificates ---------------------------------------------------------------------------------------------------
-authority() { # name common-name
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -out "$1.crt" -days 3650 -subj "/CN=$2" \
-    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
-}
-certificate() { # authority name subject [subject-alternative-names]
-  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$2.key" -out "$2.csr" -subj "$3" 2>/dev/null
-  { echo "basicConstraints=critical,CA:FALSE"; echo "keyUsage=critical,digitalSignature"; echo "extendedKeyUsage=serverAuth,clientAuth"
-    [ -z "${4:-}" ] || echo "subjectAltName=$4"; } >"$2.ext"
-  openssl x509 -req -in "$2.csr" -CA "$1.crt" -CAkey "$1.key" -set_serial "0x$(openssl rand -hex 12)" -days 3650 -extfile "$2.ext" -out "$2.crt" 2>/dev/null
-  rm "$2.csr" "$2.ext"
-}
 kubeconfig() { # file server certificate-name
   { echo "apiVersion: v1"; echo "kind: Config"; echo "current-context: $prefix"
     echo "clusters: [{name: $prefix, cluster: {server: '$2', certificate-authority-data: $(base64 -w0 <"$run/pki/ca.crt")}}]"

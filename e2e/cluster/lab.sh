@@ -33,3 +33,16 @@ on_node() {
   shift
   nsenter -t "$pid" --mount --uts --ipc --net --pid --root --wd=/ env PATH="$bin:$PATH" "$@"
 }
+
+# --- certificates, in the current directory ---
+authority() { # name common-name
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -out "$1.crt" -days 3650 -subj "/CN=$2" \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
+}
+certificate() { # authority name subject [subject-alternative-names]
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$2.key" -out "$2.csr" -subj "$3" 2>/dev/null
+  { echo "basicConstraints=critical,CA:FALSE"; echo "keyUsage=critical,digitalSignature"; echo "extendedKeyUsage=serverAuth,clientAuth"
+    [ -z "${4:-}" ] || echo "subjectAltName=$4"; } >"$2.ext"
+  openssl x509 -req -in "$2.csr" -CA "$1.crt" -CAkey "$1.key" -set_serial "0x$(openssl rand -hex 12)" -days 3650 -extfile "$2.ext" -out "$2.crt" 2>/dev/null
+  rm "$2.csr" "$2.ext"
+}

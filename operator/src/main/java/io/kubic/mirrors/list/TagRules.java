@@ -1,23 +1,56 @@
 package io.kubic.mirrors.list;
 
+import com.google.re2j.Matcher;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec.Compatibility;
+import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
- * All that {@code tags} of a source says, compiled: include and exclude, then the policy. Signature
- * and attestation tags are left out first: they travel with their subject.
+ * All that {@code tags} of a source says, compiled, and applied in this order: signatures are left
+ * out (they travel with their subject), {@code include} and {@code exclude}, {@code extract},
+ * {@code semver}, {@code select}, {@code limit}. Behind {@code extract} every step looks at what
+ * was taken from the tag; a tag from which nothing is taken drops out.
  */
 final class TagRules {
   private final PatternFilter filter;
+  private final @Nullable UserPattern extract;
+  private final String group;
+  private final @Nullable SemverRange semver;
   private final TagPolicy policy;
+  private final boolean legacy;
+  private final int limit;
+  private final TagOrder order;
 
-  private TagRules(PatternFilter filter, TagPolicy policy) {
-    this.filter = filter;
-    this.policy = policy;
+  private TagRules(MirrorListSpec.Tags tags, String path) {
+    this.filter = PatternFilter.compile(tags.include(), tags.exclude(), true, path);
+    this.extract =
+        tags.extract() == null ? null : UserPattern.compile(tags.extract(), path + ".extract");
+    this.group = extract == null ? "" : onlyGroup(extract, path + ".extract");
+    this.semver =
+        tags.semver() == null ? null : SemverRange.compile(tags.semver(), path + ".semver");
+    this.legacy = tags.compatibility() == Compatibility.MirrorRegistry14;
+    this.policy =
+        switch (tags.select()) {
+          case All -> legacy ? new MirrorRegistry14(false, false) : TagPolicy.all();
+          case LatestBuild -> legacy ? new MirrorRegistry14(true, false) : new LatestBuild();
+          case Latest -> legacy ? new MirrorRegistry14(false, true) : new Latest();
+        };
+    if (tags.limit() < 0) {
+      throw new InvalidSpecException(path + ".limit", "is negative; 0 means all");
+    }
+    if (tags.sortBy() != null && tags.limit() == 0) {
+      throw new InvalidSpecException(path + ".sortBy", "orders what limit keeps: set limit");
+    }
+    this.limit = tags.limit();
+    this.order = new TagOrder(tags.sortBy());
   }
 
   /**
@@ -25,27 +58,59 @@ final class TagRules {
    * @throws InvalidSpecException when a pattern or range cannot be read
    */
   static TagRules compile(MirrorListSpec.Tags tags, String path) {
-    TagPolicy policy =
-        switch (tags.select()) {
-          case All -> TagPolicy.all();
-          case LatestBuild -> new LatestBuild();
-          case Latest -> new Latest();
-        };
-    return new TagRules(PatternFilter.compile(tags.include(), tags.exclude(), true, path), policy);
+    return new TagRules(tags, path);
   }
 
   /**
-   * The tags that are wanted, in the order of versions.
+   * The tags that are wanted, oldest first.
    *
    * @param offered as the registry lists them: any order, duplicates allowed
    */
   List<String> select(Collection<String> offered) {
-    Set<String> distinct = new LinkedHashSet<>(offered);
-    List<VersionTag> candidates =
-        distinct.stream()
-            .map(VersionTag::parse)
-            .filter(tag -> tag.kind() != TagKind.COMPANION && filter.passes(tag.text()))
-            .toList();
-    return policy.keep(candidates).stream().map(VersionTag::text).toList();
+    List<TagOrder.Candidate> candidates = new ArrayList<>();
+    for (String name : new LinkedHashSet<>(offered)) {
+      // The tool of 2019 took signatures for versions.
+      if (filter.passes(name) && (legacy || VersionTag.parse(name).kind() != TagKind.COMPANION)) {
+        value(name).map(value -> TagOrder.Candidate.of(name, value)).ifPresent(candidates::add);
+      }
+    }
+    if (semver != null) {
+      candidates.removeIf(
+          candidate ->
+              SemverRange.version(candidate.tag(), candidate.value())
+                  .filter(semver::contains)
+                  .isEmpty());
+    }
+    List<VersionTag> kept = policy.keep(candidates.stream().map(TagOrder.Candidate::tag).toList());
+    if (limit == 0) {
+      return kept.stream().map(VersionTag::text).toList();
+    }
+    Set<String> names = new HashSet<>();
+    kept.forEach(tag -> names.add(tag.text()));
+    List<TagOrder.Candidate> ordered =
+        order.sorted(
+            candidates.stream().filter(candidate -> names.contains(candidate.name())).toList());
+    return ordered.subList(Math.max(0, ordered.size() - limit), ordered.size()).stream()
+        .map(TagOrder.Candidate::name)
+        .toList();
+  }
+
+  private Optional<String> value(String name) {
+    if (extract == null) {
+      return Optional.of(name);
+    }
+    Matcher matcher = extract.matcher(name);
+    return matcher.find() ? Optional.ofNullable(matcher.group(group)) : Optional.empty();
+  }
+
+  private static String onlyGroup(UserPattern pattern, String path) {
+    if (pattern.groups().size() != 1) {
+      throw new InvalidSpecException(
+          path,
+          "has "
+              + pattern.groups().size()
+              + " named groups; name exactly one, as in '^release-(?P<version>.*)$'");
+    }
+    return pattern.groups().iterator().next();
   }
 }

@@ -63,6 +63,13 @@ record VersionTag(
     return new VersionTag(text, kind, "", NumberRun.EMPTY, "", "", NumberRun.EMPTY, false);
   }
 
+  /** The same version under another name. */
+  VersionTag called(String name) {
+    return name.equals(text)
+        ? this
+        : new VersionTag(name, kind, prefix, numbers, qualifier, variant, build, preRelease);
+  }
+
   boolean hasBuild() {
     return !build.isEmpty();
   }

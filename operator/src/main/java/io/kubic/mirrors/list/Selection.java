@@ -1,0 +1,59 @@
+package io.kubic.mirrors.list;
+
+import io.kubic.mirrors.oci.Reason;
+import java.util.List;
+
+/**
+ * What a list means, as its sources stand.
+ *
+ * @param images sorted, without duplicates
+ * @param sources what each source offered, in the order of the list
+ * @param problems what could not be listed or understood, sorted by object
+ * @param complete whether every source could be seen whole: nothing may be pruned on an incomplete
+ *     selection, and a run on it is not successful
+ */
+public record Selection(
+    List<SelectedImage> images,
+    List<SourceCount> sources,
+    List<Problem> problems,
+    boolean complete) {
+  public Selection {
+    images = List.copyOf(images);
+    sources = List.copyOf(sources);
+    problems = List.copyOf(problems);
+  }
+
+  /** Whether the list's guard stops the run before its first byte. */
+  public boolean isRefused() {
+    return problems.stream().anyMatch(problem -> problem.reason() == Reason.GuardExceeded);
+  }
+
+  /**
+   * What one source offered and how much of it is wanted.
+   *
+   * @param repositories in the catalog, or named literally
+   * @param matched repositories whose tags were listed
+   * @param tags seen in these, companions included
+   * @param selected images
+   */
+  public record SourceCount(
+      String registry, String name, int repositories, int matched, long tags, int selected) {}
+
+  /**
+   * Something that could not be seen or understood.
+   *
+   * @param object what it is about: a registry, a repository, an image or a field
+   * @param message one line, without secrets
+   */
+  public record Problem(String object, Reason reason, String message)
+      implements Comparable<Problem> {
+    @Override
+    public int compareTo(Problem other) {
+      int order = object.compareTo(other.object);
+      if (order == 0) {
+        order = reason.compareTo(other.reason);
+      }
+      return order != 0 ? order : message.compareTo(other.message);
+    }
+  }
+}

@@ -22,6 +22,8 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       CommandLine.HelpCommand.class,
+      GatewayCommand.class,
+      OperatorCommand.class,
     })
 final class MirrorCommand implements Runnable {
   @Spec private CommandSpec spec;

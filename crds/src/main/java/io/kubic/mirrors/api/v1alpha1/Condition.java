@@ -18,7 +18,8 @@ public record Condition(
         String reason,
     @JsonPropertyDescription("One line for a person.") @Required String message) {
 
-  public boolean isTrue() {
+  /** Whether the status is True. */
+  public boolean holds() {
     return "True".equals(status);
   }
 }

@@ -42,7 +42,7 @@ public final class SchemaLists implements SchemaCustomizer.Customizer {
               if (property.getItems() != null && property.getItems().getSchema() != null) {
                 JSONSchemaProps item = property.getItems().getSchema();
                 List<String> keys = KEYS.get(name);
-                if (keys != null && item.getProperties() != null) {
+                if (keys != null && "object".equals(item.getType())) {
                   property.setXKubernetesListType("map");
                   property.setXKubernetesListMapKeys(keys);
                 }

@@ -1,0 +1,54 @@
+package io.kubic.mirrors.controller.list;
+
+import io.fabric8.kubernetes.api.model.OwnerReference;
+import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.controller.support.Settings;
+
+/**
+ * One MirrorList with its target, resolved.
+ *
+ * @param target {@code host:port} of the registry
+ * @param pushSecret name of a dockerconfigjson Secret that may push to it
+ * @param trustConfigMap name of a ConfigMap with its CA bundle, {@code ca.crt}
+ */
+record ListModel(
+    String namespace,
+    String name,
+    MirrorListSpec spec,
+    Settings settings,
+    OwnerReference owner,
+    String target,
+    String pushSecret,
+    String trustConfigMap) {
+  /** Longest name of a MirrorList: its Jobs' names must fit into 63 characters. */
+  static final int MAX_NAME = 40;
+
+  static ListModel of(MirrorList list, Settings settings, Target target) {
+    return new ListModel(
+        list.getMetadata().getNamespace(),
+        list.getMetadata().getName(),
+        list.getSpec(),
+        settings,
+        owner(list),
+        target.authority(),
+        target.pushSecret(),
+        target.trustConfigMap());
+  }
+
+  static OwnerReference owner(MirrorList list) {
+    return new OwnerReferenceBuilder()
+        .withApiVersion(list.getApiVersion())
+        .withKind(list.getKind())
+        .withName(list.getMetadata().getName())
+        .withUid(list.getMetadata().getUid())
+        .withController(true)
+        .build();
+  }
+
+  /** ConfigMap with list.yaml. */
+  String configMap() {
+    return name + "-list";
+  }
+}

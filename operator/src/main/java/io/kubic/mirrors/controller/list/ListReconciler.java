@@ -1,0 +1,298 @@
+package io.kubic.mirrors.controller.list;
+
+import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.ContainerStatus;
+import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
+import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.Context;
+import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.ErrorStatusUpdateControl;
+import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
+import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
+import io.javaoperatorsdk.operator.api.reconciler.UpdateControl;
+import io.javaoperatorsdk.operator.processing.event.ResourceID;
+import io.javaoperatorsdk.operator.processing.event.source.EventSource;
+import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
+import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.api.v1alpha1.LocalRef;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
+import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.Schedule;
+import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.sync.Termination;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps a list's images in its registry: makes a Job when a run is due, and puts into the status
+ * what the Job told in its termination message.
+ */
+@ControllerConfiguration(name = "mirrorlist")
+@GradualRetry(
+    maxAttempts = -1,
+    initialInterval = 2000,
+    intervalMultiplier = 2,
+    maxInterval = 300_000)
+public final class ListReconciler implements Reconciler<MirrorList> {
+  private final Settings settings;
+  private final Clock clock;
+  private @Nullable InformerEventSource<Job, MirrorList> jobs;
+  private @Nullable InformerEventSource<Pod, MirrorList> pods;
+  private @Nullable InformerEventSource<ConfigMap, MirrorList> configMaps;
+  private @Nullable InformerEventSource<MirrorRegistry, MirrorList> registries;
+
+  public ListReconciler(Settings settings, Clock clock) {
+    this.settings = settings;
+    this.clock = clock;
+  }
+
+  @Override
+  public List<EventSource<?, MirrorList>> prepareEventSources(
+      EventSourceContext<MirrorList> context) {
+    String ours = Labels.SELECTOR + "," + Labels.NAME + "=" + ListResources.KIND;
+    jobs =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(Job.class, MirrorList.class)
+                .withLabelSelector(ours)
+                .build(),
+            context);
+    configMaps =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(ConfigMap.class, MirrorList.class)
+                .withLabelSelector(ours)
+                .build(),
+            context);
+    pods =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(Pod.class, MirrorList.class)
+                .withLabelSelector(ours)
+                .withSecondaryToPrimaryMapper(ListReconciler::listOf)
+                .build(),
+            context);
+    registries =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(MirrorRegistry.class, MirrorList.class)
+                .withSecondaryToPrimaryMapper(
+                    registry ->
+                        context
+                            .getPrimaryCache()
+                            .list(registry.getMetadata().getNamespace())
+                            .filter(list -> targets(list, registry.getMetadata().getName()))
+                            .map(ResourceID::fromResource)
+                            .collect(Collectors.toSet()))
+                .withPrimaryToSecondaryMapper(
+                    (MirrorList list) ->
+                        registryRef(list)
+                            .map(
+                                name ->
+                                    Set.of(new ResourceID(name, list.getMetadata().getNamespace())))
+                            .orElse(Set.of()))
+                .build(),
+            context);
+    return List.of(jobs, configMaps, pods, registries);
+  }
+
+  private static Set<ResourceID> listOf(Pod pod) {
+    String name = pod.getMetadata().getLabels().get(Labels.INSTANCE);
+    return name == null ? Set.of() : Set.of(new ResourceID(name, pod.getMetadata().getNamespace()));
+  }
+
+  @Override
+  public UpdateControl<MirrorList> reconcile(MirrorList list, Context<MirrorList> context) {
+    ListStatus status = new ListStatus(list, clock);
+    Schedule schedule;
+    try {
+      if (list.getMetadata().getName().length() > ListModel.MAX_NAME) {
+        throw new InvalidSpecException(
+            "metadata.name", "is longer than " + ListModel.MAX_NAME + " characters; shorten it");
+      }
+      schedule = schedule(list);
+    } catch (InvalidSpecException e) {
+      return update(list, status.invalid(e), Optional.empty());
+    }
+    String specHash = ListResources.specHash(list.getSpec());
+    String request = ListResources.request(list);
+    SyncRuns runs = SyncRuns.of(context.getSecondaryResources(Job.class));
+    Optional<Job> latest = runs.latest();
+    if (latest.isPresent() && !SyncRuns.finished(latest.get())) {
+      return update(
+          list,
+          status.running(
+              latest.get(), specHash.equals(annotation(latest.get(), ListResources.SPEC_HASH))),
+          Optional.empty());
+    }
+    if (list.getSpec().suspend()) {
+      return update(list, status.suspended(), Optional.empty());
+    }
+    Applier applier = new Applier(context);
+    runs.surplus(list.getSpec().historyLimit()).forEach(applier::delete);
+
+    Optional<Termination> result = latest.flatMap(job -> result(context, job));
+    Trigger.Last last = last(list, runs, result);
+    Optional<Trigger> trigger = Trigger.next(last, specHash, request, schedule);
+    Instant now = clock.instant();
+    boolean due = trigger.isPresent() && !trigger.get().at().isAfter(now);
+    if (!due && latest.isPresent()) {
+      Job job = latest.get();
+      return update(
+          list,
+          status.finished(
+              job,
+              result,
+              SyncRuns.finishedAt(job).orElse(now),
+              annotation(job, ListResources.SPEC_HASH),
+              annotation(job, ListResources.REQUEST),
+              trigger.map(Trigger::at)),
+          trigger.map(t -> Duration.between(now, t.at())));
+    }
+    if (!due) {
+      return UpdateControl.<MirrorList>noUpdate()
+          .rescheduleAfter(
+              trigger.map(t -> Duration.between(now, t.at())).orElse(Duration.ofHours(1)));
+    }
+    return switch (Target.resolve(registryRef(list).orElse(""), registry(context, list))) {
+      case Target.Unresolved why -> update(list, status.waiting(why), Optional.empty());
+      case Target.Resolved(Target target) -> {
+        ListModel model = ListModel.of(list, settings, target);
+        ConfigMap wanted = ListResources.configMap(model);
+        applier.apply(
+            wanted, Objects.requireNonNull(configMaps).get(ResourceID.fromResource(wanted)));
+        Job job = ListResources.job(model, trigger.get(), specHash, request);
+        Job made =
+            applier.createOnce(
+                Objects.requireNonNull(jobs).get(ResourceID.fromResource(job)), job, () -> job);
+        yield update(
+            list,
+            status.running(made, specHash.equals(last == null ? "" : last.specHash())),
+            Optional.empty());
+      }
+    };
+  }
+
+  @Override
+  public ErrorStatusUpdateControl<MirrorList> updateErrorStatus(
+      MirrorList list, Context<MirrorList> context, Exception e) {
+    return ErrorStatusUpdateControl.noStatusUpdate();
+  }
+
+  private static Schedule schedule(MirrorList list) {
+    MirrorListSpec spec = list.getSpec();
+    String cron = spec.schedule();
+    if (cron != null) {
+      return Schedule.cron(cron, spec.timeZone(), "spec.schedule", "spec.timeZone");
+    }
+    String interval = spec.interval();
+    return Schedule.every(
+        interval == null ? "24h" : interval, "spec.interval", list.getMetadata().getUid());
+  }
+
+  /** What is known of the last run; from the newest Job, or from the status when Jobs are gone. */
+  private static Trigger.@Nullable Last last(
+      MirrorList list, SyncRuns runs, Optional<Termination> result) {
+    if (runs.latest().isPresent()) {
+      Job job = runs.latest().get();
+      boolean successful =
+          SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true);
+      int failures =
+          (int) runs.newestFirst().stream().takeWhile(j -> !SyncRuns.succeeded(j)).count();
+      return new Trigger.Last(
+          SyncRuns.finishedAt(job).orElse(Instant.parse(job.getMetadata().getCreationTimestamp())),
+          successful,
+          Math.max(1, failures),
+          annotation(job, ListResources.SPEC_HASH),
+          annotation(job, ListResources.REQUEST));
+    }
+    MirrorListStatus status = list.getStatus();
+    if (status == null || status.lastSyncTime() == null || status.syncedHash() == null) {
+      return null;
+    }
+    String handled = status.lastHandledReconcileAt();
+    return new Trigger.Last(
+        Instant.parse(status.lastSyncTime()),
+        status.lastSyncTime().equals(status.lastSuccessfulTime()),
+        1,
+        status.syncedHash(),
+        handled == null ? "" : handled);
+  }
+
+  /** What the newest pod of the Job wrote when it ended. */
+  private static Optional<Termination> result(Context<MirrorList> context, Job job) {
+    return context
+        .getSecondaryResourcesAsStream(Pod.class)
+        .filter(
+            pod ->
+                job.getMetadata()
+                    .getName()
+                    .equals(pod.getMetadata().getLabels().get("batch.kubernetes.io/job-name")))
+        .max(Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp()))
+        .flatMap(
+            pod ->
+                pod.getStatus().getContainerStatuses().stream()
+                    .filter(container -> container.getName().equals("sync"))
+                    .map(ContainerStatus::getState)
+                    .filter(state -> state.getTerminated() != null)
+                    .map(state -> state.getTerminated().getMessage())
+                    .filter(Objects::nonNull)
+                    .findFirst())
+        .flatMap(Termination::parse);
+  }
+
+  private Optional<MirrorRegistry> registry(Context<MirrorList> context, MirrorList list) {
+    return registryRef(list)
+        .flatMap(
+            name ->
+                Objects.requireNonNull(registries)
+                    .get(new ResourceID(name, list.getMetadata().getNamespace())));
+  }
+
+  private static Optional<String> registryRef(MirrorList list) {
+    return Optional.ofNullable(list.getSpec().registryRef()).map(LocalRef::name);
+  }
+
+  private static boolean targets(MirrorList list, String registry) {
+    return registryRef(list).filter(registry::equals).isPresent();
+  }
+
+  private static String annotation(Job job, String name) {
+    return job.getMetadata().getAnnotations() == null
+        ? ""
+        : job.getMetadata().getAnnotations().getOrDefault(name, "");
+  }
+
+  /** Writes the status if it differs, and comes back when the next run is due. */
+  private static UpdateControl<MirrorList> update(
+      MirrorList list, MirrorListStatus status, Optional<Duration> again) {
+    UpdateControl<MirrorList> control;
+    if (status.equals(ListStatus.comparable(list.getStatus()))) {
+      control = UpdateControl.noUpdate();
+    } else {
+      MirrorList patch = new MirrorList();
+      patch.setMetadata(
+          new ObjectMetaBuilder()
+              .withName(list.getMetadata().getName())
+              .withNamespace(list.getMetadata().getNamespace())
+              .build());
+      patch.setStatus(status);
+      control = UpdateControl.patchStatus(patch);
+    }
+    return control.rescheduleAfter(
+        again
+            .map(d -> d.isNegative() ? Duration.ZERO : d.plusSeconds(1))
+            .orElse(Duration.ofMinutes(10)));
+  }
+}

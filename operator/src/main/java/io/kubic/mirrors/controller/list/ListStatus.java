@@ -1,0 +1,274 @@
+package io.kubic.mirrors.controller.list;
+
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
+import io.kubic.mirrors.controller.support.ByteSize;
+import io.kubic.mirrors.controller.support.Conditions;
+import io.kubic.mirrors.sync.Termination;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Computes the status of a list; pure but for the clock. */
+final class ListStatus {
+  static final String SYNCED = "Synced";
+  static final String DISCOVERY_COMPLETE = "DiscoveryComplete";
+  private static final Set<String> TYPES =
+      Set.of(
+          Conditions.READY, Conditions.RECONCILING, Conditions.STALLED, SYNCED, DISCOVERY_COMPLETE);
+  private static final int MAX_FAILURES = 20;
+
+  private final MirrorListStatus old;
+  private final long generation;
+  private final Conditions conditions;
+
+  ListStatus(MirrorList list, Clock clock) {
+    old = list.getStatus() == null ? empty() : list.getStatus();
+    generation = list.getMetadata().getGeneration();
+    conditions = new Conditions(old.conditions(), generation, clock);
+  }
+
+  static MirrorListStatus empty() {
+    return new MirrorListStatus(
+        null, null, List.of(), null, null, null, null, List.of(), List.of(), null, null, null, null,
+        null, null);
+  }
+
+  /** What stands in the status now, without the conditions of others. */
+  static MirrorListStatus comparable(@Nullable MirrorListStatus status) {
+    MirrorListStatus s = status == null ? empty() : status;
+    return new MirrorListStatus(
+        s.observedGeneration(),
+        s.lastHandledReconcileAt(),
+        Conditions.only(s.conditions(), TYPES),
+        s.images(),
+        s.size(),
+        s.plan(),
+        s.summary(),
+        s.failures(),
+        s.sources(),
+        s.lastSyncTime(),
+        s.lastSuccessfulTime(),
+        s.nextSyncTime(),
+        s.reportRef(),
+        s.job(),
+        s.syncedHash());
+  }
+
+  MirrorListStatus invalid(InvalidSpecException e) {
+    carry();
+    conditions.stalled("InvalidSpec", String.valueOf(e.getMessage()));
+    return with(old, old.nextSyncTime());
+  }
+
+  MirrorListStatus suspended() {
+    carry();
+    conditions.stalled("Suspended", "spec.suspend is true: no new runs; set it to false");
+    return with(old, null);
+  }
+
+  /** The target cannot be used yet; what was synced stays synced. */
+  MirrorListStatus waiting(Target.Unresolved why) {
+    carry();
+    conditions.progressing(why.reason(), why.message());
+    return with(old, null);
+  }
+
+  /** A Job runs. A run that only repeats a good one leaves Ready as it is. */
+  MirrorListStatus running(Job job, boolean sameSpec) {
+    carry();
+    String message = "Job " + job.getMetadata().getName() + " is copying";
+    if (sameSpec && conditions.was(SYNCED)) {
+      conditions.ready("Synced", "the last run copied everything; the next is under way");
+      conditions.set(Conditions.RECONCILING, true, "Syncing", message);
+    } else {
+      conditions.progressing("Syncing", message);
+    }
+    return with(
+        new MirrorListStatus(
+            old.observedGeneration(),
+            old.lastHandledReconcileAt(),
+            old.conditions(),
+            old.images(),
+            old.size(),
+            old.plan(),
+            old.summary(),
+            old.failures(),
+            old.sources(),
+            old.lastSyncTime(),
+            old.lastSuccessfulTime(),
+            old.nextSyncTime(),
+            old.reportRef(),
+            job.getMetadata().getName(),
+            old.syncedHash()),
+        null);
+  }
+
+  /**
+   * A Job ended.
+   *
+   * @param result what it told; empty when its pod is gone before we could read it
+   * @param next when the next run is due
+   */
+  MirrorListStatus finished(
+      Job job,
+      Optional<Termination> result,
+      Instant at,
+      String specHash,
+      String request,
+      Optional<Instant> next) {
+    String name = job.getMetadata().getName();
+    boolean alreadyTold = name.equals(old.job()) && at.toString().equals(old.lastSyncTime());
+    if (result.isEmpty() && alreadyTold) {
+      // The pod went after we had read it: what was read stands.
+      carry();
+      repeat(Conditions.READY);
+      repeat(Conditions.RECONCILING);
+      repeat(Conditions.STALLED);
+      return with(old, next.map(Instant::toString).orElse(null));
+    }
+    boolean successful =
+        SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true);
+    String message = result.map(ListStatus::tell).orElse("");
+    if (successful) {
+      conditions.ready("Synced", message.isEmpty() ? "everything is in the mirror" : message);
+      conditions.set(SYNCED, true, "Synced", message.isEmpty() ? "done" : message);
+    } else {
+      String reason = result.map(Termination::leadingReason).orElse("Internal");
+      if (message.isEmpty()) {
+        message =
+            "Job "
+                + name
+                + " failed and left no report: "
+                + SyncRuns.failure(job).orElse("unknown cause")
+                + "; see its pod's log";
+      }
+      conditions.progressing(reason, message);
+      conditions.set(Conditions.RECONCILING, false, reason, message);
+      conditions.set(SYNCED, false, reason, message);
+    }
+    result.ifPresent(
+        r ->
+            conditions.set(
+                DISCOVERY_COMPLETE,
+                r.complete(),
+                r.complete() ? "Complete" : "Incomplete",
+                r.complete()
+                    ? "every repository and tag list was read"
+                    : "not everything could be listed; see failures"));
+    Termination r = result.orElse(null);
+    MirrorListStatus told =
+        new MirrorListStatus(
+            null,
+            null,
+            List.of(),
+            r == null ? old.images() : r.done() + "/" + r.total(),
+            r == null || r.plan() == null ? old.size() : ByteSize.format(r.plan().bytes()),
+            r == null || r.plan() == null
+                ? old.plan()
+                : new MirrorListStatus.Plan(
+                    r.hash(),
+                    r.plan().repositories(),
+                    r.plan().images(),
+                    r.plan().bytes(),
+                    r.plan().bytesToTransfer(),
+                    r.plan().pruneCandidates()),
+            r == null || r.summary() == null
+                ? old.summary()
+                : new MirrorListStatus.Summary(
+                    r.summary().copied(),
+                    r.summary().skipped(),
+                    r.summary().failed(),
+                    r.summary().drifted(),
+                    r.summary().pruned(),
+                    r.summary().referrers()),
+            r == null
+                ? List.of()
+                : r.failures().stream()
+                    .limit(MAX_FAILURES)
+                    .map(
+                        f ->
+                            new MirrorListStatus.Failure(
+                                f.image(), f.reason(), f.message(), f.attempts()))
+                    .toList(),
+            r == null
+                ? old.sources()
+                : r.sources().stream()
+                    .map(
+                        s ->
+                            new MirrorListStatus.Source(
+                                s.registry(), s.name(), s.repositories(), s.tags(), s.selected()))
+                    .toList(),
+            at.toString(),
+            successful ? at.toString() : old.lastSuccessfulTime(),
+            null,
+            r == null ? old.reportRef() : r.reportRef(),
+            name,
+            specHash);
+    return with(told, next.map(Instant::toString).orElse(null), request);
+  }
+
+  private static String tell(Termination r) {
+    Termination.Failed error = r.error();
+    if (error != null) {
+      return error.reason() + ": " + error.message();
+    }
+    StringBuilder text = new StringBuilder(r.done() + " of " + r.total() + " images in the mirror");
+    Termination.Summary summary = r.summary();
+    if (summary != null) {
+      text.append(": ")
+          .append(summary.copied())
+          .append(" copied, ")
+          .append(summary.skipped())
+          .append(" up to date");
+      if (summary.failed() > 0) {
+        text.append(", ").append(summary.failed()).append(" failed");
+      }
+      if (summary.drifted() > 0) {
+        text.append(", ").append(summary.drifted()).append(" drifted");
+      }
+    }
+    return text.toString();
+  }
+
+  /** Conditions that a state does not touch stay as they are. */
+  private void carry() {
+    repeat(SYNCED);
+    repeat(DISCOVERY_COMPLETE);
+  }
+
+  private void repeat(String type) {
+    old.conditions().stream()
+        .filter(c -> c.type().equals(type))
+        .forEach(c -> conditions.set(c.type(), c.status(), c.reason(), c.message()));
+  }
+
+  private MirrorListStatus with(MirrorListStatus s, @Nullable String next) {
+    return with(s, next, old.lastHandledReconcileAt());
+  }
+
+  private MirrorListStatus with(
+      MirrorListStatus s, @Nullable String next, @Nullable String handled) {
+    return new MirrorListStatus(
+        generation,
+        handled == null || handled.isEmpty() ? null : handled,
+        conditions.list(),
+        s.images(),
+        s.size(),
+        s.plan(),
+        s.summary(),
+        s.failures(),
+        s.sources(),
+        s.lastSyncTime(),
+        s.lastSuccessfulTime(),
+        next,
+        s.reportRef(),
+        s.job(),
+        s.syncedHash());
+  }
+}

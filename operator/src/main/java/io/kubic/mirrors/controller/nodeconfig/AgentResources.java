@@ -1,0 +1,262 @@
+package io.kubic.mirrors.controller.nodeconfig;
+
+import io.fabric8.kubernetes.api.model.Affinity;
+import io.fabric8.kubernetes.api.model.AffinityBuilder;
+import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
+import io.fabric8.kubernetes.api.model.IntOrString;
+import io.fabric8.kubernetes.api.model.LabelSelector;
+import io.fabric8.kubernetes.api.model.LabelSelectorRequirement;
+import io.fabric8.kubernetes.api.model.NodeSelectorRequirement;
+import io.fabric8.kubernetes.api.model.NodeSelectorRequirementBuilder;
+import io.fabric8.kubernetes.api.model.ObjectMeta;
+import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
+import io.fabric8.kubernetes.api.model.OwnerReference;
+import io.fabric8.kubernetes.api.model.SecurityContext;
+import io.fabric8.kubernetes.api.model.SecurityContextBuilder;
+import io.fabric8.kubernetes.api.model.Toleration;
+import io.fabric8.kubernetes.api.model.TolerationBuilder;
+import io.fabric8.kubernetes.api.model.Volume;
+import io.fabric8.kubernetes.api.model.VolumeBuilder;
+import io.fabric8.kubernetes.api.model.VolumeMount;
+import io.fabric8.kubernetes.api.model.apps.DaemonSet;
+import io.fabric8.kubernetes.api.model.apps.DaemonSetBuilder;
+import io.kubic.mirrors.api.v1alpha1.GoDuration;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
+import io.kubic.mirrors.controller.support.Hash;
+import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.Pods;
+import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.node.HostMount;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * The agents of one NodeRegistryConfig: an immutable ConfigMap named by its content, and a
+ * DaemonSet whose pod template names it. A changed configuration is a changed template, and
+ * Kubernetes rolls it out.
+ */
+final class AgentResources {
+  static final String KIND = "mirror-agent";
+
+  /** On pods: hash of the configuration they apply. */
+  static final String CONFIG_HASH = "mirrors.kubic.io/config-hash";
+
+  /** On pods: SHA-256 of the CA certificates that their nodes trust once the pod is ready. */
+  static final String CA_HASHES = "mirrors.kubic.io/ca-sha256";
+
+  private static final int PORT = 8081;
+
+  private AgentResources() {}
+
+  /** Name of the DaemonSet. */
+  static String name(String config) {
+    return "mirror-agent-" + config;
+  }
+
+  /** One configuration as it goes to the nodes. */
+  record Payload(String json, List<String> caSha256) {
+    String hash() {
+      return Hash.of(json);
+    }
+
+    String configMap(String config) {
+      return name(config) + "-" + hash();
+    }
+  }
+
+  static ConfigMap configMap(
+      String config, Payload payload, Settings settings, OwnerReference owner) {
+    return new ConfigMapBuilder()
+        .withMetadata(meta(payload.configMap(config), config, settings, owner))
+        .withImmutable(true)
+        .withData(Map.of("nodeconfig.json", payload.json()))
+        .build();
+  }
+
+  /**
+   * @param soaking false while files are being restored: then there is nothing to wait for
+   */
+  static DaemonSet daemonSet(
+      String config,
+      NodeRegistryConfigSpec spec,
+      Payload payload,
+      boolean soaking,
+      Settings settings,
+      OwnerReference owner) {
+    Map<String, String> annotations = new TreeMap<>();
+    annotations.put(CONFIG_HASH, payload.hash());
+    annotations.put(CA_HASHES, String.join(",", payload.caSha256()));
+    Duration soak = GoDuration.parse(spec.rollout().soak(), "spec.rollout.soak");
+    List<Volume> volumes = new ArrayList<>();
+    List<VolumeMount> mounts = new ArrayList<>();
+    volumes.add(Pods.configMap("config", payload.configMap(config)));
+    mounts.add(Pods.readOnly("config", "/etc/mirror/node"));
+    volumes.add(Pods.scratch("tmp", "16Mi"));
+    mounts.add(Pods.writable("tmp", "/tmp"));
+    int index = 0;
+    for (HostMount mount : HostMount.of(spec.runtimes())) {
+      String volume = "host-" + index++;
+      volumes.add(
+          new VolumeBuilder()
+              .withName(volume)
+              .withNewHostPath()
+              .withPath(mount.path())
+              .withType(HostMount.TYPE)
+              .endHostPath()
+              .build());
+      mounts.add(
+          mount.readOnly()
+              ? Pods.readOnly(volume, "/host" + mount.path())
+              : Pods.writable(volume, "/host" + mount.path()));
+    }
+    List<Toleration> tolerations =
+        spec.agent().tolerations().isEmpty()
+            ? List.of(new TolerationBuilder().withOperator("Exists").build())
+            : spec.agent().tolerations();
+    String priority = spec.agent().priorityClassName();
+    return new DaemonSetBuilder()
+        .withMetadata(meta(name(config), config, settings, owner))
+        .withNewSpec()
+        .withRevisionHistoryLimit(3)
+        .withMinReadySeconds(soaking && soak.toSeconds() > 0 ? (int) soak.toSeconds() : null)
+        .withNewUpdateStrategy()
+        .withType("RollingUpdate")
+        .withNewRollingUpdate()
+        .withMaxUnavailable(spec.rollout().maxUnavailable())
+        .endRollingUpdate()
+        .endUpdateStrategy()
+        .withNewSelector()
+        .withMatchLabels(Labels.selector(KIND, config))
+        .endSelector()
+        .withNewTemplate()
+        .withNewMetadata()
+        .withLabels(Labels.of(KIND, config))
+        .withAnnotations(annotations)
+        .endMetadata()
+        .withNewSpec()
+        .withAutomountServiceAccountToken(false)
+        .withEnableServiceLinks(false)
+        .withTerminationGracePeriodSeconds(15L)
+        .withImagePullSecrets(Pods.pullSecrets(settings.imagePullSecrets().stream()))
+        .withPriorityClassName(priority == null ? "system-node-critical" : priority)
+        .withTolerations(tolerations)
+        .withAffinity(affinity(spec.nodeSelector()))
+        .withNewSecurityContext()
+        .withNewSeccompProfile()
+        .withType("RuntimeDefault")
+        .endSeccompProfile()
+        .endSecurityContext()
+        .addNewContainer()
+        .withName("agent")
+        .withImage(settings.operatorImage())
+        .withCommand(Pods.command("agent"))
+        .withArgs(
+            "agent",
+            "--config",
+            "/etc/mirror/node/nodeconfig.json",
+            "--host-root",
+            "/host",
+            "--listen",
+            ":" + PORT)
+        .addNewEnv()
+        .withName("NODE_NAME")
+        .withNewValueFrom()
+        .withNewFieldRef()
+        .withApiVersion("v1")
+        .withFieldPath("spec.nodeName")
+        .endFieldRef()
+        .endValueFrom()
+        .endEnv()
+        .addNewEnv()
+        .withName("MALLOC_ARENA_MAX")
+        .withValue("1")
+        .endEnv()
+        .addNewPort()
+        .withName("health")
+        .withContainerPort(PORT)
+        .withProtocol("TCP")
+        .endPort()
+        .withNewReadinessProbe()
+        .withNewHttpGet()
+        .withPath("/readyz")
+        .withPort(new IntOrString("health"))
+        .withScheme("HTTP")
+        .endHttpGet()
+        .withPeriodSeconds(2)
+        .withTimeoutSeconds(3)
+        .withFailureThreshold(2)
+        .endReadinessProbe()
+        .withNewLivenessProbe()
+        .withNewHttpGet()
+        .withPath("/livez")
+        .withPort(new IntOrString("health"))
+        .withScheme("HTTP")
+        .endHttpGet()
+        .withInitialDelaySeconds(10)
+        .withPeriodSeconds(20)
+        .withTimeoutSeconds(5)
+        .withFailureThreshold(6)
+        .endLivenessProbe()
+        .withSecurityContext(rootWithoutCapabilities())
+        .withResources(
+            Pods.resources(spec.agent().resources(), Pods.resources("10m", "64Mi", "96Mi")))
+        .withVolumeMounts(mounts)
+        .endContainer()
+        .withVolumes(volumes)
+        .endSpec()
+        .endTemplate()
+        .endSpec()
+        .build();
+  }
+
+  /** The files of a node belong to root; nothing else of root's power is needed. */
+  private static SecurityContext rootWithoutCapabilities() {
+    return new SecurityContextBuilder(Pods.locked()).withRunAsUser(0L).withRunAsGroup(0L).build();
+  }
+
+  private static Affinity affinity(@org.jspecify.annotations.Nullable LabelSelector selector) {
+    List<NodeSelectorRequirement> requirements = new ArrayList<>();
+    requirements.add(requirement("kubernetes.io/os", "In", List.of("linux")));
+    if (selector != null) {
+      if (selector.getMatchLabels() != null) {
+        new TreeMap<>(selector.getMatchLabels())
+            .forEach((key, value) -> requirements.add(requirement(key, "In", List.of(value))));
+      }
+      for (LabelSelectorRequirement r : selector.getMatchExpressions()) {
+        requirements.add(requirement(r.getKey(), r.getOperator(), r.getValues()));
+      }
+    }
+    return new AffinityBuilder()
+        .withNewNodeAffinity()
+        .withNewRequiredDuringSchedulingIgnoredDuringExecution()
+        .addNewNodeSelectorTerm()
+        .withMatchExpressions(requirements)
+        .endNodeSelectorTerm()
+        .endRequiredDuringSchedulingIgnoredDuringExecution()
+        .endNodeAffinity()
+        .build();
+  }
+
+  private static NodeSelectorRequirement requirement(
+      String key, String operator, List<String> values) {
+    return new NodeSelectorRequirementBuilder()
+        .withKey(key)
+        .withOperator(operator)
+        .withValues(values)
+        .build();
+  }
+
+  private static ObjectMeta meta(
+      String name, String config, Settings settings, OwnerReference owner) {
+    return new ObjectMetaBuilder()
+        .withNamespace(settings.agentsNamespace())
+        .withName(name)
+        .withLabels(Labels.of(KIND, config))
+        .withOwnerReferences(owner)
+        .build();
+  }
+}

@@ -1,0 +1,460 @@
+package io.kubic.mirrors.controller.nodeconfig;
+
+import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
+import io.fabric8.kubernetes.api.model.OwnerReference;
+import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
+import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.apps.DaemonSet;
+import io.fabric8.kubernetes.api.model.apps.DaemonSetStatus;
+import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.Cleaner;
+import io.javaoperatorsdk.operator.api.reconciler.Context;
+import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.DeleteControl;
+import io.javaoperatorsdk.operator.api.reconciler.ErrorStatusUpdateControl;
+import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
+import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
+import io.javaoperatorsdk.operator.api.reconciler.UpdateControl;
+import io.javaoperatorsdk.operator.processing.event.ResourceID;
+import io.javaoperatorsdk.operator.processing.event.source.EventSource;
+import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
+import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
+import io.kubic.mirrors.api.v1alpha1.Api;
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.api.v1alpha1.LocalRef;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus.CaHash;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus.FailingNode;
+import io.kubic.mirrors.api.v1alpha1.ObjectRef;
+import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.Conditions;
+import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.pki.CertificateBundle;
+import io.kubic.mirrors.pki.InvalidCertificateException;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Resolves what nodes shall pull from where, and rolls it out as a DaemonSet of agents. Deletion
+ * rolls out a configuration that takes everything back before the DaemonSet goes.
+ */
+@ControllerConfiguration(name = "noderegistryconfig")
+@GradualRetry(
+    maxAttempts = -1,
+    initialInterval = 2000,
+    intervalMultiplier = 2,
+    maxInterval = 300_000)
+public final class NodeConfigReconciler
+    implements Reconciler<NodeRegistryConfig>, Cleaner<NodeRegistryConfig> {
+  /** Longest name of a NodeRegistryConfig: its pods' labels must fit into 63 characters. */
+  static final int MAX_NAME = 40;
+
+  /** A node that cannot be reached does not hold up a deletion for longer. */
+  private static final Duration RESTORE_TIMEOUT = Duration.ofMinutes(15);
+
+  private static final Duration LOOK_AGAIN = Duration.ofMinutes(5);
+  private static final Duration LOOK_SOON = Duration.ofSeconds(5);
+  private static final int LOG_LINES = 50;
+
+  private final Settings settings;
+  private final Clock clock;
+  private @Nullable InformerEventSource<DaemonSet, NodeRegistryConfig> daemonSets;
+  private @Nullable InformerEventSource<ConfigMap, NodeRegistryConfig> configMaps;
+  private @Nullable InformerEventSource<MirrorRegistry, NodeRegistryConfig> registries;
+  private @Nullable InformerEventSource<MirrorList, NodeRegistryConfig> lists;
+
+  public NodeConfigReconciler(Settings settings, Clock clock) {
+    this.settings = settings;
+    this.clock = clock;
+  }
+
+  @Override
+  public List<EventSource<?, NodeRegistryConfig>> prepareEventSources(
+      EventSourceContext<NodeRegistryConfig> context) {
+    String ours = Labels.SELECTOR + "," + Labels.NAME + "=" + AgentResources.KIND;
+    daemonSets =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(DaemonSet.class, NodeRegistryConfig.class)
+                .withLabelSelector(ours)
+                .withNamespaces(settings.agentsNamespace())
+                .withSecondaryToPrimaryMapper(NodeConfigReconciler::byInstance)
+                .build(),
+            context);
+    configMaps =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(ConfigMap.class, NodeRegistryConfig.class)
+                .withLabelSelector(ours)
+                .withNamespaces(settings.agentsNamespace())
+                .withSecondaryToPrimaryMapper(NodeConfigReconciler::byInstance)
+                .build(),
+            context);
+    InformerEventSource<Pod, NodeRegistryConfig> pods =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(Pod.class, NodeRegistryConfig.class)
+                .withLabelSelector(ours)
+                .withNamespaces(settings.agentsNamespace())
+                .withSecondaryToPrimaryMapper(NodeConfigReconciler::byInstance)
+                .build(),
+            context);
+    registries =
+        new InformerEventSource<>(
+            watched(MirrorRegistry.class)
+                .withSecondaryToPrimaryMapper(
+                    registry ->
+                        referring(
+                            context,
+                            registry.getMetadata().getName(),
+                            registry.getMetadata().getNamespace()))
+                .build(),
+            context);
+    lists =
+        new InformerEventSource<>(
+            watched(MirrorList.class)
+                .withSecondaryToPrimaryMapper(
+                    list -> {
+                      LocalRef target = list.getSpec().registryRef();
+                      return target == null
+                          ? Set.of()
+                          : referring(context, target.name(), list.getMetadata().getNamespace());
+                    })
+                .build(),
+            context);
+    return List.of(daemonSets, configMaps, pods, registries, lists);
+  }
+
+  /** Where the operator watches at all: all namespaces, or those of its settings. */
+  private <R extends HasMetadata> InformerEventSourceConfiguration.Builder<R> watched(
+      Class<R> kind) {
+    InformerEventSourceConfiguration.Builder<R> builder =
+        InformerEventSourceConfiguration.from(kind, NodeRegistryConfig.class);
+    return settings.namespaces().isEmpty()
+        ? builder.withWatchAllNamespaces()
+        : builder.withNamespaces(settings.namespaces());
+  }
+
+  private static Set<ResourceID> referring(
+      EventSourceContext<NodeRegistryConfig> context, String registry, String namespace) {
+    return context
+        .getPrimaryCache()
+        .list()
+        .filter(
+            config -> {
+              ObjectRef ref = config.getSpec().registryRef();
+              return ref != null
+                  && ref.name().equals(registry)
+                  && ref.namespace().equals(namespace);
+            })
+        .map(ResourceID::fromResource)
+        .collect(Collectors.toSet());
+  }
+
+  private static Set<ResourceID> byInstance(HasMetadata object) {
+    String instance = object.getMetadata().getLabels().get(Labels.INSTANCE);
+    return instance == null ? Set.of() : Set.of(new ResourceID(instance));
+  }
+
+  @Override
+  public UpdateControl<NodeRegistryConfig> reconcile(
+      NodeRegistryConfig config, Context<NodeRegistryConfig> context) {
+    NodeConfigStatus status = new NodeConfigStatus(config, request(config), clock);
+    if (config.getSpec().suspend()) {
+      return update(config, status.suspended(), LOOK_AGAIN);
+    }
+    try {
+      String name = config.getMetadata().getName();
+      if (name.length() > MAX_NAME) {
+        throw new InvalidSpecException(
+            "metadata.name", "is longer than " + MAX_NAME + " characters; shorten it");
+      }
+      return switch (resolve(config, context)) {
+        case Unresolved(String reason, String message) ->
+            update(config, status.waiting(reason, message), LOOK_AGAIN);
+        case Resolved(NodeConfig resolved, List<String> caSha256) ->
+            roll(config, resolved, caSha256, status, context);
+      };
+    } catch (InvalidSpecException e) {
+      return update(config, status.invalid(e), LOOK_AGAIN);
+    }
+  }
+
+  /** What came of looking everything up. */
+  private sealed interface Resolution {}
+
+  private record Resolved(NodeConfig config, List<String> caSha256) implements Resolution {}
+
+  private record Unresolved(String reason, String message) implements Resolution {}
+
+  private Resolution resolve(NodeRegistryConfig config, Context<NodeRegistryConfig> context) {
+    NodeRegistryConfigSpec spec = config.getSpec();
+    Map<String, String> derived = Map.of();
+    Map<String, String> authorities = new TreeMap<>();
+    List<String> caSha256 = new ArrayList<>();
+    ObjectRef ref = spec.registryRef();
+    if (ref != null) {
+      Optional<MirrorRegistry> registry =
+          Objects.requireNonNull(registries).get(new ResourceID(ref.name(), ref.namespace()));
+      String shown = "MirrorRegistry " + ref.namespace() + "/" + ref.name();
+      if (registry.isEmpty()) {
+        return new Unresolved("RegistryNotFound", shown + " does not exist; create it");
+      }
+      MirrorRegistryStatus status = registry.get().getStatus();
+      MirrorRegistryStatus.Endpoint endpoint = status == null ? null : status.endpoint();
+      MirrorRegistryStatus.Trust trust = status == null ? null : status.trust();
+      String url = endpoint == null ? null : endpoint.url();
+      LocalRef bundle = trust == null ? null : trust.configMapRef();
+      boolean everReady =
+          status != null
+              && status.conditions().stream()
+                  .anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
+      if (url == null
+          || bundle == null
+          || !(everReady
+              || config.getStatus() != null && config.getStatus().configHash() != null)) {
+        return new Unresolved("RegistryNotReady", "waiting for " + shown + " to be Ready");
+      }
+      String authority = url.substring(url.indexOf("://") + 3);
+      derived = MirrorSources.of(ref, authority, Objects.requireNonNull(lists).list().toList());
+      if (derived.isEmpty() && spec.mirrors().isEmpty()) {
+        return new Unresolved(
+            "NothingMirrored",
+            "no MirrorList has filled " + shown + " yet; nodes stay as they are");
+      }
+      if (spec.trust().includeRegistryCA()) {
+        String pem = pem(context, bundle.name(), ref.namespace());
+        if (pem.isBlank()) {
+          return new Unresolved(
+              "TrustNotFound",
+              "ConfigMap " + ref.namespace() + "/" + bundle.name() + " has no ca.crt");
+        }
+        authorities.put(authority, pem);
+        try {
+          caSha256.addAll(CertificateBundle.parse(pem).fingerprints());
+        } catch (InvalidCertificateException e) {
+          return new Unresolved(
+              "TrustNotFound", "ConfigMap " + bundle.name() + ": " + e.getMessage());
+        }
+      }
+    }
+    for (NodeRegistryConfigSpec.AdditionalCa ca : spec.trust().additionalCAs()) {
+      ObjectRef from = ca.configMapRef();
+      String pem = pem(context, from.name(), from.namespace());
+      if (pem.isBlank()) {
+        return new Unresolved(
+            "TrustNotFound",
+            "ConfigMap " + from.namespace() + "/" + from.name() + " has no key ca.crt");
+      }
+      authorities.merge(ca.host(), pem, (a, b) -> a + b);
+    }
+    return new Resolved(
+        NodeConfigs.of(config.getMetadata().getName(), spec, derived, authorities, false),
+        caSha256);
+  }
+
+  private static String pem(Context<NodeRegistryConfig> context, String name, String namespace) {
+    ConfigMap map = context.getClient().configMaps().inNamespace(namespace).withName(name).get();
+    return map == null || map.getData() == null ? "" : map.getData().getOrDefault("ca.crt", "");
+  }
+
+  private UpdateControl<NodeRegistryConfig> roll(
+      NodeRegistryConfig config,
+      NodeConfig resolved,
+      List<String> caSha256,
+      NodeConfigStatus status,
+      Context<NodeRegistryConfig> context) {
+    AgentResources.Payload payload = new AgentResources.Payload(resolved.toJson(), caSha256);
+    DaemonSet daemonSet =
+        config.getSpec().rollout().paused() && present(config).isPresent()
+            ? present(config).get()
+            : applied(config, payload, true, context);
+    List<Pod> pods =
+        context
+            .getSecondaryResourcesAsStream(Pod.class)
+            .filter(pod -> pod.getMetadata().getDeletionTimestamp() == null)
+            .sorted(
+                Comparator.comparing(
+                    pod -> pod.getSpec().getNodeName() == null ? "" : pod.getSpec().getNodeName()))
+            .toList();
+    List<FailingNode> failing = failing(pods, context);
+    NodeRegistryConfigStatus next =
+        status.observed(payload.hash(), daemonSet, failing, caHashes(pods));
+    boolean settled =
+        next.conditions().stream().anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
+    if (settled) {
+      forgetOld(config, payload, context);
+    }
+    return update(config, next, settled ? LOOK_AGAIN : LOOK_SOON);
+  }
+
+  private Optional<DaemonSet> present(NodeRegistryConfig config) {
+    return Objects.requireNonNull(daemonSets)
+        .get(
+            new ResourceID(
+                AgentResources.name(config.getMetadata().getName()), settings.agentsNamespace()));
+  }
+
+  private DaemonSet applied(
+      NodeRegistryConfig config,
+      AgentResources.Payload payload,
+      boolean soaking,
+      Context<NodeRegistryConfig> context) {
+    Applier applier = new Applier(context);
+    OwnerReference owner = owner(config);
+    String name = config.getMetadata().getName();
+    ConfigMap map = AgentResources.configMap(name, payload, settings, owner);
+    applier.createOnce(
+        Objects.requireNonNull(configMaps).get(ResourceID.fromResource(map)), map, () -> map);
+    return applier.apply(
+        AgentResources.daemonSet(name, config.getSpec(), payload, soaking, settings, owner),
+        present(config));
+  }
+
+  /** ConfigMaps that no pod template names any more, once every node has the newest. */
+  private void forgetOld(
+      NodeRegistryConfig config,
+      AgentResources.Payload payload,
+      Context<NodeRegistryConfig> context) {
+    String newest = payload.configMap(config.getMetadata().getName());
+    Applier applier = new Applier(context);
+    context
+        .getSecondaryResourcesAsStream(ConfigMap.class)
+        .filter(map -> !map.getMetadata().getName().equals(newest))
+        .forEach(applier::delete);
+  }
+
+  /** The reasons of agents that are not ready, from the last lines of their logs. */
+  private static List<FailingNode> failing(List<Pod> pods, Context<NodeRegistryConfig> context) {
+    List<FailingNode> failing = new ArrayList<>();
+    for (Pod pod : pods) {
+      String node = pod.getSpec().getNodeName();
+      if (isReady(pod) || node == null || failing.size() >= 20) {
+        continue;
+      }
+      try {
+        String log =
+            context
+                .getClient()
+                .pods()
+                .inNamespace(pod.getMetadata().getNamespace())
+                .withName(pod.getMetadata().getName())
+                .inContainer("agent")
+                .tailingLines(LOG_LINES)
+                .getLog();
+        AgentReport.failing(node, log == null ? "" : log).ifPresent(failing::add);
+      } catch (KubernetesClientException e) {
+        // Not started yet: the kubelet has no log to give. The counts tell that it is missing.
+        continue;
+      }
+    }
+    return failing;
+  }
+
+  /** By CA, on how many nodes a ready agent has put it. */
+  private static List<CaHash> caHashes(List<Pod> pods) {
+    Map<String, Integer> counts = new TreeMap<>();
+    for (Pod pod : pods) {
+      Map<String, String> annotations = pod.getMetadata().getAnnotations();
+      if (!isReady(pod) || annotations == null) {
+        continue;
+      }
+      for (String sha256 : annotations.getOrDefault(AgentResources.CA_HASHES, "").split(",")) {
+        if (!sha256.isEmpty()) {
+          counts.merge(sha256, 1, Integer::sum);
+        }
+      }
+    }
+    return counts.entrySet().stream().map(e -> new CaHash(e.getKey(), e.getValue())).toList();
+  }
+
+  private static boolean isReady(Pod pod) {
+    return pod.getStatus() != null
+        && pod.getStatus().getConditions().stream()
+            .anyMatch(c -> "Ready".equals(c.getType()) && "True".equals(c.getStatus()));
+  }
+
+  @Override
+  public DeleteControl cleanup(NodeRegistryConfig config, Context<NodeRegistryConfig> context) {
+    if (config.getSpec().removalPolicy() == NodeRegistryConfigSpec.RemovalPolicy.Leave
+        || present(config).isEmpty()) {
+      return DeleteControl.defaultDelete();
+    }
+    AgentResources.Payload payload =
+        new AgentResources.Payload(
+            NodeConfigs.of(
+                    config.getMetadata().getName(), config.getSpec(), Map.of(), Map.of(), true)
+                .toJson(),
+            List.of());
+    DaemonSet daemonSet = applied(config, payload, false, context);
+    DaemonSetStatus state = daemonSet.getStatus();
+    boolean restored =
+        state != null
+            && Objects.equals(
+                state.getObservedGeneration(), daemonSet.getMetadata().getGeneration())
+            && Objects.equals(
+                Objects.requireNonNullElse(state.getUpdatedNumberScheduled(), 0),
+                state.getDesiredNumberScheduled())
+            && Objects.equals(state.getNumberReady(), state.getDesiredNumberScheduled());
+    boolean late =
+        Instant.parse(config.getMetadata().getDeletionTimestamp())
+            .plus(RESTORE_TIMEOUT)
+            .isBefore(clock.instant());
+    return restored || late
+        ? DeleteControl.defaultDelete()
+        : DeleteControl.noFinalizerRemoval().rescheduleAfter(LOOK_SOON);
+  }
+
+  @Override
+  public ErrorStatusUpdateControl<NodeRegistryConfig> updateErrorStatus(
+      NodeRegistryConfig config, Context<NodeRegistryConfig> context, Exception e) {
+    return ErrorStatusUpdateControl.noStatusUpdate();
+  }
+
+  private static OwnerReference owner(NodeRegistryConfig config) {
+    return new OwnerReferenceBuilder()
+        .withApiVersion(config.getApiVersion())
+        .withKind(config.getKind())
+        .withName(config.getMetadata().getName())
+        .withUid(config.getMetadata().getUid())
+        .withController(true)
+        .build();
+  }
+
+  private static @Nullable String request(NodeRegistryConfig config) {
+    Map<String, String> annotations = config.getMetadata().getAnnotations();
+    return annotations == null ? null : annotations.get(Api.RECONCILE_AT);
+  }
+
+  private static UpdateControl<NodeRegistryConfig> update(
+      NodeRegistryConfig config, NodeRegistryConfigStatus status, Duration again) {
+    UpdateControl<NodeRegistryConfig> control;
+    if (status.equals(NodeConfigStatus.comparable(config.getStatus()))) {
+      control = UpdateControl.noUpdate();
+    } else {
+      NodeRegistryConfig patch = new NodeRegistryConfig();
+      patch.setMetadata(new ObjectMetaBuilder().withName(config.getMetadata().getName()).build());
+      patch.setStatus(status);
+      control = UpdateControl.patchStatus(patch);
+    }
+    return control.rescheduleAfter(again);
+  }
+}

@@ -1,0 +1,89 @@
+package io.kubic.mirrors.controller.registry;
+
+import io.fabric8.kubernetes.api.model.OwnerReference;
+import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
+import io.kubic.mirrors.controller.support.Settings;
+import java.net.InetAddress;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * One MirrorRegistry with everything that its objects are computed from.
+ *
+ * @param owner the reference that lets Kubernetes collect the objects with the custom resource
+ */
+public record RegistryModel(
+    RegistryNames names, MirrorRegistrySpec spec, Settings settings, OwnerReference owner) {
+
+  public static RegistryModel of(MirrorRegistry registry, Settings settings) {
+    return new RegistryModel(
+        new RegistryNames(registry.getMetadata().getNamespace(), registry.getMetadata().getName()),
+        registry.getSpec(),
+        settings,
+        new OwnerReferenceBuilder()
+            .withApiVersion(registry.getApiVersion())
+            .withKind(registry.getKind())
+            .withName(registry.getMetadata().getName())
+            .withUid(registry.getMetadata().getUid())
+            .withController(true)
+            .build());
+  }
+
+  /** The image of the registry itself. */
+  public String image() {
+    String image = spec.image();
+    return image == null ? settings.registryImage() : image;
+  }
+
+  /** Whether the content survives the pod, and may be mounted by one node only. */
+  public boolean tiedToOneNode() {
+    return spec.storage().onClaim()
+        && spec.storage().claim().accessMode() != MirrorRegistrySpec.AccessMode.ReadWriteMany;
+  }
+
+  /** The claim that holds the content. */
+  public String claimName() {
+    String existing = spec.storage().claim().existingClaim();
+    return existing == null ? names.main() : existing;
+  }
+
+  /** Names and addresses for the certificate, in a stable order. */
+  public List<String> subjectAlternativeNames(String clusterIp) {
+    Set<String> names = new LinkedHashSet<>();
+    String service = this.names.main();
+    String namespace = this.names.namespace();
+    Stream.of(
+            service,
+            service + "." + namespace,
+            service + "." + namespace + ".svc",
+            service + "." + namespace + ".svc." + settings.clusterDomain())
+        .forEach(names::add);
+    String hostname = spec.endpoint().hostname();
+    if (hostname != null) {
+      names.add(hostname);
+    }
+    names.add(clusterIp);
+    spec.endpoint().extraNames().stream().sorted().forEach(names::add);
+    return List.copyOf(names);
+  }
+
+  /** Whether a name for the certificate is an address (RFC 5280 iPAddress) and no DNS name. */
+  public static boolean isAddress(String name) {
+    try {
+      return name.indexOf(':') >= 0 || InetAddress.ofLiteral(name) != null;
+    } catch (IllegalArgumentException e) {
+      return false;
+    }
+  }
+
+  /** {@code host:port} that nodes and Jobs use; an IPv6 address in brackets. */
+  public String authority(String clusterIp) {
+    String hostname = spec.endpoint().hostname();
+    String host = hostname != null ? hostname : clusterIp;
+    return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + spec.endpoint().port();
+  }
+}

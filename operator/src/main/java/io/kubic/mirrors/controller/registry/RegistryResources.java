@@ -1,0 +1,350 @@
+package io.kubic.mirrors.controller.registry;
+
+import io.fabric8.kubernetes.api.model.Affinity;
+import io.fabric8.kubernetes.api.model.AffinityBuilder;
+import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
+import io.fabric8.kubernetes.api.model.Container;
+import io.fabric8.kubernetes.api.model.ContainerBuilder;
+import io.fabric8.kubernetes.api.model.EmptyDirVolumeSource;
+import io.fabric8.kubernetes.api.model.IntOrString;
+import io.fabric8.kubernetes.api.model.ObjectMeta;
+import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
+import io.fabric8.kubernetes.api.model.PersistentVolumeClaim;
+import io.fabric8.kubernetes.api.model.PersistentVolumeClaimBuilder;
+import io.fabric8.kubernetes.api.model.Quantity;
+import io.fabric8.kubernetes.api.model.Secret;
+import io.fabric8.kubernetes.api.model.SecretBuilder;
+import io.fabric8.kubernetes.api.model.Service;
+import io.fabric8.kubernetes.api.model.ServiceBuilder;
+import io.fabric8.kubernetes.api.model.Volume;
+import io.fabric8.kubernetes.api.model.VolumeBuilder;
+import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
+import io.fabric8.kubernetes.api.model.apps.DeploymentStrategy;
+import io.fabric8.kubernetes.api.model.apps.DeploymentStrategyBuilder;
+import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
+import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudgetBuilder;
+import io.kubic.mirrors.api.v1alpha1.LocalRef;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
+import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.Pods;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The objects of one registry, as pure functions of the model. Values are in the form in which the
+ * API server keeps them: anything else would be applied anew at every reconciliation.
+ */
+final class RegistryResources {
+  static final String KIND = "mirror-registry";
+
+  /** Changes of this annotation roll the pods: what distribution reads only once. */
+  static final String CONFIG_HASH = "mirrors.kubic.io/config-hash";
+
+  private static final int GATEWAY_PORT = 5000;
+  private static final int ADMIN_PORT = 5002;
+
+  private RegistryResources() {}
+
+  static ObjectMeta meta(RegistryModel model, String name) {
+    return new ObjectMetaBuilder()
+        .withNamespace(model.names().namespace())
+        .withName(name)
+        .withLabels(Labels.of(KIND, model.names().name()))
+        .withOwnerReferences(model.owner())
+        .build();
+  }
+
+  static Service service(RegistryModel model) {
+    MirrorRegistrySpec.Endpoint endpoint = model.spec().endpoint();
+    return new ServiceBuilder()
+        .withMetadata(meta(model, model.names().main()))
+        .withNewSpec()
+        .withType(
+            endpoint.type() == MirrorRegistrySpec.EndpointType.Ingress
+                ? "ClusterIP"
+                : endpoint.type().name())
+        .withSelector(Labels.selector(KIND, model.names().name()))
+        .addNewPort()
+        .withName("https")
+        .withPort(endpoint.port())
+        .withProtocol("TCP")
+        .withTargetPort(new IntOrString("https"))
+        .endPort()
+        .endSpec()
+        .build();
+  }
+
+  static ConfigMap configMap(RegistryModel model, String name, Map<String, String> data) {
+    return new ConfigMapBuilder()
+        .withMetadata(meta(model, name))
+        .withData(new TreeMap<>(data))
+        .build();
+  }
+
+  static Secret secret(RegistryModel model, String name, String type, Map<String, String> data) {
+    Map<String, String> encoded = new TreeMap<>();
+    data.forEach(
+        (key, value) ->
+            encoded.put(
+                key, Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8))));
+    return new SecretBuilder()
+        .withMetadata(meta(model, name))
+        .withType(type)
+        .withData(encoded)
+        .build();
+  }
+
+  /** The claim has no owner under {@code onDelete: Retain}: it outlives the registry. */
+  static PersistentVolumeClaim claim(RegistryModel model) {
+    MirrorRegistrySpec.VolumeClaim claim = model.spec().storage().claim();
+    ObjectMeta meta = meta(model, model.claimName());
+    if (model.spec().storage().onDelete() == MirrorRegistrySpec.OnDelete.Retain) {
+      meta.setOwnerReferences(List.of());
+    }
+    return new PersistentVolumeClaimBuilder()
+        .withMetadata(meta)
+        .withNewSpec()
+        .withAccessModes(claim.accessMode().name())
+        .withStorageClassName(claim.storageClassName())
+        .withNewResources()
+        .withRequests(Map.of("storage", canonical(claim.size())))
+        .endResources()
+        .endSpec()
+        .build();
+  }
+
+  static PodDisruptionBudget disruptionBudget(RegistryModel model) {
+    return new PodDisruptionBudgetBuilder()
+        .withMetadata(meta(model, model.names().main()))
+        .withNewSpec()
+        .withMaxUnavailable(new IntOrString(1))
+        .withNewSelector()
+        .withMatchLabels(Labels.selector(KIND, model.names().name()))
+        .endSelector()
+        .endSpec()
+        .build();
+  }
+
+  /**
+   * @param configHash hash of what distribution reads only at its start
+   */
+  static Deployment deployment(RegistryModel model, String configHash) {
+    MirrorRegistrySpec.PodTemplate template = model.spec().podTemplate();
+    Map<String, String> labels = new TreeMap<>(template.labels());
+    labels.putAll(Labels.of(KIND, model.names().name()));
+    Map<String, String> annotations = new TreeMap<>(template.annotations());
+    annotations.put(CONFIG_HASH, configHash);
+    return new DeploymentBuilder()
+        .withMetadata(meta(model, model.names().main()))
+        .withNewSpec()
+        .withReplicas(model.spec().replicas())
+        .withStrategy(strategy(model))
+        .withRevisionHistoryLimit(3)
+        .withNewSelector()
+        .withMatchLabels(Labels.selector(KIND, model.names().name()))
+        .endSelector()
+        .withNewTemplate()
+        .withNewMetadata()
+        .withLabels(labels)
+        .withAnnotations(annotations)
+        .endMetadata()
+        .withNewSpec()
+        .withAutomountServiceAccountToken(false)
+        .withEnableServiceLinks(false)
+        .withTerminationGracePeriodSeconds(90L)
+        .withSecurityContext(Pods.restricted())
+        .withImagePullSecrets(
+            Pods.pullSecrets(
+                Stream.concat(
+                    model.settings().imagePullSecrets().stream(),
+                    model.spec().pullSecretsRef().stream().map(LocalRef::name))))
+        .withNodeSelector(template.nodeSelector().isEmpty() ? null : template.nodeSelector())
+        .withTolerations(template.tolerations())
+        .withPriorityClassName(template.priorityClassName())
+        .withAffinity(affinity(model))
+        // A native sidecar: it starts before the gateway and stops after it has drained.
+        .withInitContainers(registry(model))
+        .withContainers(gateway(model))
+        .withVolumes(volumes(model))
+        .endSpec()
+        .endTemplate()
+        .endSpec()
+        .build();
+  }
+
+  private static DeploymentStrategy strategy(RegistryModel model) {
+    if (model.spec().storage().onClaim()
+        && model.spec().storage().claim().accessMode()
+            == MirrorRegistrySpec.AccessMode.ReadWriteOncePod) {
+      return new DeploymentStrategyBuilder().withType("Recreate").build();
+    }
+    return new DeploymentStrategyBuilder()
+        .withType("RollingUpdate")
+        .withNewRollingUpdate()
+        .withMaxSurge(new IntOrString(1))
+        .withMaxUnavailable(new IntOrString(0))
+        .endRollingUpdate()
+        .build();
+  }
+
+  /**
+   * A ReadWriteOnce volume is attached to one node: the new pod of a rollout must start where the
+   * old one runs. The first pod is free to go anywhere (Kubernetes waives a term that a pod itself
+   * matches when no other does).
+   */
+  private static @Nullable Affinity affinity(RegistryModel model) {
+    Affinity wanted = model.spec().podTemplate().affinity();
+    if (wanted != null || !model.tiedToOneNode()) {
+      return wanted;
+    }
+    return new AffinityBuilder()
+        .withNewPodAffinity()
+        .addNewRequiredDuringSchedulingIgnoredDuringExecution()
+        .withTopologyKey("kubernetes.io/hostname")
+        .withNewLabelSelector()
+        .withMatchLabels(Labels.selector(KIND, model.names().name()))
+        .endLabelSelector()
+        .endRequiredDuringSchedulingIgnoredDuringExecution()
+        .endPodAffinity()
+        .build();
+  }
+
+  private static Container registry(RegistryModel model) {
+    ContainerBuilder container =
+        new ContainerBuilder()
+            .withName("registry")
+            .withImage(model.image())
+            .withRestartPolicy("Always")
+            .withCommand("/bin/registry", "serve", "/etc/mirror/registry/config.yml")
+            .addNewEnv()
+            .withName("OTEL_TRACES_EXPORTER")
+            .withValue("none")
+            .endEnv()
+            .withSecurityContext(Pods.locked())
+            .withResources(Pods.resources("50m", "64Mi", "512Mi"))
+            .withVolumeMounts(
+                Pods.readOnly("registry-config", "/etc/mirror/registry"),
+                Pods.writable("tmp", "/tmp"));
+    if (model.spec().storage().s3() == null) {
+      container.addToVolumeMounts(Pods.writable("storage", "/var/lib/registry"));
+    }
+    return container.build();
+  }
+
+  private static Container gateway(RegistryModel model) {
+    return new ContainerBuilder()
+        .withName("gateway")
+        .withImage(model.settings().operatorImage())
+        .withCommand(Pods.command("gateway"))
+        .withArgs("gateway", "--config", "/etc/mirror/gateway/gateway.json")
+        .addNewPort()
+        .withName("https")
+        .withContainerPort(GATEWAY_PORT)
+        .withProtocol("TCP")
+        .endPort()
+        .addNewPort()
+        .withName("admin")
+        .withContainerPort(ADMIN_PORT)
+        .withProtocol("TCP")
+        .endPort()
+        .withNewReadinessProbe()
+        .withNewHttpGet()
+        .withPath("/readyz")
+        .withPort(new IntOrString("admin"))
+        .withScheme("HTTP")
+        .endHttpGet()
+        .withPeriodSeconds(2)
+        .withTimeoutSeconds(3)
+        .withFailureThreshold(3)
+        .endReadinessProbe()
+        .withNewLivenessProbe()
+        .withNewHttpGet()
+        .withPath("/livez")
+        .withPort(new IntOrString("admin"))
+        .withScheme("HTTP")
+        .endHttpGet()
+        .withInitialDelaySeconds(10)
+        .withPeriodSeconds(10)
+        .withTimeoutSeconds(5)
+        .withFailureThreshold(6)
+        .endLivenessProbe()
+        .withSecurityContext(Pods.locked())
+        .withResources(
+            Pods.resources(
+                model.spec().podTemplate().resources(), Pods.resources("100m", "192Mi", "384Mi")))
+        .withVolumeMounts(
+            Pods.readOnly("gateway-config", "/etc/mirror/gateway"),
+            Pods.readOnly("tls", "/etc/mirror/tls"),
+            Pods.readOnly("token-keys", "/etc/mirror/token-keys"),
+            Pods.readOnly("users", "/etc/mirror/users"),
+            Pods.readOnly("keys", "/etc/mirror/keys"),
+            Pods.writable("tmp", "/tmp"))
+        .build();
+  }
+
+  private static List<Volume> volumes(RegistryModel model) {
+    RegistryNames names = model.names();
+    List<Volume> volumes =
+        new ArrayList<>(
+            List.of(
+                Pods.configMap("gateway-config", names.gateway()),
+                Pods.secret("tls", names.tls()),
+                Pods.secret("token-keys", names.tokenKeys()),
+                Pods.secret("users", names.users()),
+                Pods.secret("keys", names.keys()),
+                Pods.secret("registry-config", names.config()),
+                Pods.scratch("tmp", "64Mi")));
+    MirrorRegistrySpec.Storage storage = model.spec().storage();
+    VolumeBuilder volume = new VolumeBuilder().withName("storage");
+    if (storage.s3() != null) {
+      return volumes;
+    }
+    MirrorRegistrySpec.HostPath hostPath = storage.hostPath();
+    MirrorRegistrySpec.EmptyDir emptyDir = storage.emptyDir();
+    if (hostPath != null) {
+      volume
+          .withNewHostPath()
+          .withPath(hostPath.path())
+          .withType("DirectoryOrCreate")
+          .endHostPath();
+    } else if (emptyDir != null) {
+      EmptyDirVolumeSource source = new EmptyDirVolumeSource();
+      Quantity limit = emptyDir.sizeLimit();
+      if (limit != null) {
+        source.setSizeLimit(canonical(limit));
+      }
+      volume.withEmptyDir(source);
+    } else {
+      volume
+          .withNewPersistentVolumeClaim()
+          .withClaimName(model.claimName())
+          .endPersistentVolumeClaim();
+    }
+    volumes.add(volume.build());
+    return volumes;
+  }
+
+  /** The form that the API server keeps: 1024Mi becomes 1Gi, or every apply would be a change. */
+  static Quantity canonical(Quantity quantity) {
+    java.math.BigDecimal bytes = Quantity.getAmountInBytes(quantity);
+    String[] units = {"Ei", "Pi", "Ti", "Gi", "Mi", "Ki"};
+    for (int i = 0; i < units.length; i++) {
+      java.math.BigDecimal unit = java.math.BigDecimal.valueOf(1L << (10 * (units.length - i)));
+      if (quantity.getFormat() != null
+          && quantity.getFormat().endsWith("i")
+          && bytes.signum() > 0
+          && bytes.remainder(unit).signum() == 0) {
+        return new Quantity(bytes.divide(unit).toPlainString(), units[i]);
+      }
+    }
+    return quantity;
+  }
+}

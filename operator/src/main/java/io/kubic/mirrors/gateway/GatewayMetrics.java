@@ -1,0 +1,118 @@
+package io.kubic.mirrors.gateway;
+
+import io.prometheus.metrics.core.metrics.Counter;
+import io.prometheus.metrics.core.metrics.GaugeWithCallback;
+import io.prometheus.metrics.core.metrics.Histogram;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashSet;
+import java.util.Locale;
+import java.util.Set;
+
+/**
+ * What can be scraped. Repositories are counted by name, up to a bound: a name is a client's word.
+ */
+final class GatewayMetrics {
+  private static final int MAX_REPOSITORIES = 2000;
+  private final PrometheusRegistry registry = new PrometheusRegistry();
+  private final Set<String> repositories = new LinkedHashSet<>();
+  private final Counter requests =
+      Counter.builder()
+          .name("mirror_gateway_requests_total")
+          .help("Answered requests.")
+          .labelNames("kind", "code")
+          .register(registry);
+  private final Counter pulls =
+      Counter.builder()
+          .name("mirror_gateway_pulls_total")
+          .help("Manifests served, by repository.")
+          .labelNames("repository")
+          .register(registry);
+  private final Counter bytes =
+      Counter.builder()
+          .name("mirror_gateway_served_bytes_total")
+          .help("Bytes of blobs and manifests served.")
+          .register(registry);
+  private final Counter denials =
+      Counter.builder()
+          .name("mirror_gateway_denials_total")
+          .help("Requests and logins that were refused.")
+          .labelNames("reason")
+          .register(registry);
+  private final Counter tokens =
+      Counter.builder()
+          .name("mirror_gateway_tokens_total")
+          .help("Tokens issued.")
+          .labelNames("anonymous")
+          .register(registry);
+  private final Histogram seconds =
+      Histogram.builder()
+          .name("mirror_gateway_request_seconds")
+          .help("Time from the request's head to the end of the answer.")
+          .labelNames("kind")
+          .classicOnly()
+          .classicUpperBounds(0.002, 0.01, 0.05, 0.25, 1, 5, 30, 120)
+          .register(registry);
+
+  GatewayMetrics(FairGate blobs, Freeze freeze) {
+    GaugeWithCallback.builder()
+        .name("mirror_gateway_blob_reads")
+        .help("Blobs being read, and readers that wait for their turn.")
+        .labelNames("state")
+        .callback(
+            gauge -> {
+              gauge.call(blobs.inside(), "reading");
+              gauge.call(blobs.waiting(), "waiting");
+            })
+        .register(registry);
+    GaugeWithCallback.builder()
+        .name("mirror_gateway_frozen")
+        .help("1 while writes are held back.")
+        .callback(gauge -> gauge.call(freeze.state().frozen() ? 1 : 0))
+        .register(registry);
+  }
+
+  void answered(Route.Kind kind, String repository, int code, long length, double time) {
+    String label = kind.name().toLowerCase(Locale.ROOT);
+    requests.labelValues(label, Integer.toString(code)).inc();
+    seconds.labelValues(label).observe(time);
+    if (code == 200 || code == 206) {
+      if (kind == Route.Kind.MANIFEST_READ) {
+        pulls.labelValues(bounded(repository)).inc();
+      }
+      if (length > 0 && (kind == Route.Kind.MANIFEST_READ || kind == Route.Kind.BLOB_READ)) {
+        bytes.inc(length);
+      }
+    }
+  }
+
+  void denied(String reason) {
+    denials.labelValues(reason).inc();
+  }
+
+  void token(boolean anonymous) {
+    tokens.labelValues(Boolean.toString(anonymous)).inc();
+  }
+
+  private synchronized String bounded(String repository) {
+    if (repositories.size() < MAX_REPOSITORIES) {
+      repositories.add(repository);
+    }
+    return repositories.contains(repository) ? repository : "other";
+  }
+
+  /** The Prometheus text format. */
+  String text() {
+    try {
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      PrometheusTextFormatWriter.create().write(out, registry.scrape());
+      return out.toString(StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -38,8 +38,8 @@ public final class ResourceFile {
   public static <T> List<T> read(String text, String name, Class<T> kind) {
     List<T> found = new ArrayList<>();
     try (MappingIterator<JsonNode> documents = YAML.readerFor(JsonNode.class).readValues(text)) {
-      while (documents.hasNext()) {
-        JsonNode document = documents.next();
+      while (documents.hasNextValue()) {
+        JsonNode document = documents.nextValue();
         if (document == null || document.isNull() || document.isMissingNode()) {
           continue;
         }

@@ -1,0 +1,62 @@
+package io.kubic.mirrors.controller.list;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.kubic.mirrors.controller.support.Schedule;
+import java.time.Duration;
+import java.time.Instant;
+import org.junit.jupiter.api.Test;
+
+class TriggerTest {
+  private static final Instant NOON = Instant.parse("2026-01-01T12:00:00Z");
+  private static final Schedule DAILY = Schedule.every("24h", "spec.interval", "uid");
+  private static final Schedule ON_DEMAND = Schedule.every("0s", "spec.interval", "uid");
+
+  private static Trigger.Last last(boolean successful, int failures) {
+    return new Trigger.Last(NOON, successful, failures, "spec", "request");
+  }
+
+  @Test
+  void aListThatNeverRanRunsAtOnce() {
+    assertThat(Trigger.next(null, "spec", "", ON_DEMAND).orElseThrow().at()).isBefore(NOON);
+  }
+
+  @Test
+  void aChangedListRunsAtOnceAndOnlyOnce() {
+    Trigger first = Trigger.next(last(true, 0), "other", "request", ON_DEMAND).orElseThrow();
+    Trigger again = Trigger.next(last(true, 0), "other", "request", ON_DEMAND).orElseThrow();
+    assertThat(first.at()).isBefore(NOON);
+    assertThat(first.key()).isEqualTo(again.key());
+    assertThat(Trigger.next(last(true, 0), "spec", "request", ON_DEMAND)).isEmpty();
+  }
+
+  @Test
+  void aNewValueOfTheAnnotationRunsAtOnce() {
+    assertThat(Trigger.next(last(true, 0), "spec", "now", ON_DEMAND).orElseThrow().why())
+        .isEqualTo("asked for by annotation");
+  }
+
+  @Test
+  void aGoodRunIsFollowedByTheScheduleWithAtMostATenthOfJitter() {
+    Instant at = Trigger.next(last(true, 0), "spec", "request", DAILY).orElseThrow().at();
+    assertThat(Duration.between(NOON, at))
+        .isBetween(Duration.ofHours(24), Duration.ofMinutes(1584));
+  }
+
+  @Test
+  void whatFailedIsRetriedSoonerAndSoonerNeverWithinMinutes() {
+    Instant first = Trigger.next(last(false, 1), "spec", "request", DAILY).orElseThrow().at();
+    Instant third = Trigger.next(last(false, 3), "spec", "request", DAILY).orElseThrow().at();
+    Instant tenth = Trigger.next(last(false, 10), "spec", "request", DAILY).orElseThrow().at();
+    assertThat(Duration.between(NOON, first)).isEqualTo(Duration.ofMinutes(5));
+    assertThat(Duration.between(NOON, third)).isEqualTo(Duration.ofMinutes(20));
+    assertThat(Duration.between(NOON, tenth)).isEqualTo(Duration.ofHours(1));
+  }
+
+  @Test
+  void theScheduleWinsWhereItIsSoonerThanTheRetry() {
+    Schedule often = Schedule.every("1m", "spec.interval", "uid");
+    Instant at = Trigger.next(last(false, 1), "spec", "request", often).orElseThrow().at();
+    assertThat(Duration.between(NOON, at)).isLessThan(Duration.ofMinutes(2));
+  }
+}

@@ -1,0 +1,127 @@
+package io.kubic.mirrors.controller.registry;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fabric8.kubernetes.api.model.Quantity;
+import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
+import io.kubic.mirrors.api.v1alpha1.ResourceFile;
+import io.kubic.mirrors.controller.support.Settings;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+class RegistryResourcesTest {
+  private static final Settings SETTINGS =
+      new Settings(
+          "mirror-operator:1", "registry:3", "mirror-agents", "cluster.local", List.of(), Set.of());
+
+  private static RegistryModel model(String spec) {
+    MirrorRegistry registry =
+        ResourceFile.read(
+                """
+                apiVersion: mirrors.kubic.io/v1alpha1
+                kind: MirrorRegistry
+                metadata: {name: mirror, namespace: ns, uid: u}
+                spec: %s
+                """
+                    .formatted(spec),
+                "test.yaml",
+                MirrorRegistry.class)
+            .getFirst();
+    return RegistryModel.of(registry, SETTINGS);
+  }
+
+  @Test
+  void thePodsMeetTheRestrictedProfileAndHoldNoApiCredentials() {
+    Deployment deployment = RegistryResources.deployment(model("{}"), "hash");
+    var pod = deployment.getSpec().getTemplate().getSpec();
+    assertThat(pod.getAutomountServiceAccountToken()).isFalse();
+    assertThat(pod.getSecurityContext().getRunAsNonRoot()).isTrue();
+    assertThat(pod.getSecurityContext().getSeccompProfile().getType()).isEqualTo("RuntimeDefault");
+    assertThat(pod.getContainers())
+        .allSatisfy(
+            c -> {
+              assertThat(c.getSecurityContext().getAllowPrivilegeEscalation()).isFalse();
+              assertThat(c.getSecurityContext().getReadOnlyRootFilesystem()).isTrue();
+              assertThat(c.getSecurityContext().getCapabilities().getDrop()).containsExactly("ALL");
+              assertThat(c.getEnv()).noneMatch(e -> e.getValueFrom() != null);
+            });
+  }
+
+  @Test
+  void theRegistryIsASidecarThatStopsLast() {
+    var pod = RegistryResources.deployment(model("{}"), "hash").getSpec().getTemplate().getSpec();
+    assertThat(pod.getInitContainers())
+        .singleElement()
+        .satisfies(c -> assertThat(c.getRestartPolicy()).isEqualTo("Always"));
+  }
+
+  @Test
+  void aNewUserOrRuleChangesNothingThatWouldRestartAPod() {
+    Deployment before = RegistryResources.deployment(model("{}"), "hash");
+    Deployment after =
+        RegistryResources.deployment(
+            model(
+                "{auth: {users: [{name: alice, role: Pull, passwordSecretRef: {name: alice}}],"
+                    + " acl: [{account: alice, actions: [pull]}]}}"),
+            "hash");
+    assertThat(after).isEqualTo(before);
+  }
+
+  @Test
+  void aClaimOfOneNodeKeepsTheNewPodOfARolloutBesideTheOldOne() {
+    assertThat(
+            RegistryResources.deployment(model("{}"), "hash")
+                .getSpec()
+                .getTemplate()
+                .getSpec()
+                .getAffinity())
+        .isNotNull();
+    assertThat(
+            RegistryResources.deployment(model("{storage: {s3: {bucket: registry}}}"), "hash")
+                .getSpec()
+                .getTemplate()
+                .getSpec()
+                .getAffinity())
+        .isNull();
+  }
+
+  @Test
+  void aRetainedClaimHasNoOwnerAndADeletedOneHas() {
+    assertThat(RegistryResources.claim(model("{}")).getMetadata().getOwnerReferences()).isEmpty();
+    assertThat(
+            RegistryResources.claim(model("{storage: {onDelete: Delete}}"))
+                .getMetadata()
+                .getOwnerReferences())
+        .hasSize(1);
+  }
+
+  @Test
+  void quantitiesHaveTheFormThatTheServerKeeps() {
+    assertThat(RegistryResources.canonical(new Quantity("1024Mi")).toString()).isEqualTo("1Gi");
+    assertThat(RegistryResources.canonical(new Quantity("50Gi")).toString()).isEqualTo("50Gi");
+    assertThat(RegistryResources.canonical(new Quantity("1500Mi")).toString()).isEqualTo("1500Mi");
+  }
+
+  @Test
+  void theCertificateNamesServiceAddressAndExtraNames() {
+    assertThat(
+            model("{endpoint: {extraNames: [mirror.example.com, 192.0.2.7]}}")
+                .subjectAlternativeNames("10.96.0.7"))
+        .containsExactly(
+            "mirror-registry",
+            "mirror-registry.ns",
+            "mirror-registry.ns.svc",
+            "mirror-registry.ns.svc.cluster.local",
+            "10.96.0.7",
+            "192.0.2.7",
+            "mirror.example.com");
+  }
+
+  @Test
+  void theGatewayIsToldNoSecret() {
+    String json = GatewayFiles.config(model("{}"));
+    assertThat(json).doesNotContain("password\"").contains("\"anonymousPull\" : true");
+  }
+}

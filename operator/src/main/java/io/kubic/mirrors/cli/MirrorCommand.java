@@ -22,6 +22,7 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       CommandLine.HelpCommand.class,
+      AgentCommand.class,
       GatewayCommand.class,
       OperatorCommand.class,
     })

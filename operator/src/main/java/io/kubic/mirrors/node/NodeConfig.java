@@ -30,6 +30,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -282,18 +283,22 @@ public record NodeConfig(
         .toList();
   }
 
-  /** The same, without the endpoints that are out of service. */
+  /** The same, without the endpoints that are out of service; forbidden sources keep theirs. */
   public NodeConfig without(Set<Location> withdrawn) {
-    return withSources(
-        sources.stream().flatMap(source -> source.without(withdrawn).stream()).toList());
+    return with(
+        sources.stream()
+            .flatMap(
+                source -> source.never() ? Stream.of(source) : source.without(withdrawn).stream())
+            .toList(),
+        blocked);
   }
 
-  /** The same with other sources. */
-  public NodeConfig withSources(List<Source> others) {
+  /** The same with other sources and other blocked registries. */
+  public NodeConfig with(List<Source> otherSources, List<String> otherBlocked) {
     return new NodeConfig(
         name,
-        others,
-        blocked,
+        otherSources,
+        otherBlocked,
         unqualifiedSearchRegistries,
         shortNameMode,
         runtimes,

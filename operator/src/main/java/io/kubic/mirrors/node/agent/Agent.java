@@ -1,0 +1,527 @@
+package io.kubic.mirrors.node.agent;
+
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.DriftPolicy;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RemovalPolicy;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.VerifyMode;
+import io.kubic.mirrors.node.Certificates;
+import io.kubic.mirrors.node.ImageName;
+import io.kubic.mirrors.node.Location;
+import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.node.NodeConfig.Endpoint;
+import io.kubic.mirrors.node.NodeConfig.Source;
+import io.kubic.mirrors.node.apply.HostFiles;
+import io.kubic.mirrors.node.apply.HostRoot;
+import io.kubic.mirrors.node.apply.Journal;
+import io.kubic.mirrors.node.apply.Outcome;
+import io.kubic.mirrors.node.render.Containerd;
+import io.kubic.mirrors.node.render.NodeFile;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps one node as its configuration wants it, round by round. A round looks at the mirrors, plans
+ * the files around what lies there, writes what differs, and proves the result with what lies on
+ * the disk:
+ *
+ * <ul>
+ *   <li>a mirror that does not answer is left out of the files until it does; where the source must
+ *       not be contacted it stays, because leaving it out would contact the source;
+ *   <li>a new configuration that forbids a source is not applied before one of its mirrors answered
+ *       from this node: till then the node keeps what it has;
+ *   <li>files that somebody changed are put back, or reported.
+ * </ul>
+ *
+ * Not for several threads; {@link #state} may be read by any.
+ */
+public final class Agent {
+  /** How long a full proof counts; looks at the mirrors go on in between. */
+  private static final Duration PROOF = Duration.ofMinutes(5);
+
+  private final String node;
+  private final Path file;
+  private final HostRoot host;
+  private final HostFiles files;
+  private final String mountinfo;
+  private final ProberFactory probers;
+  private final ExecutorService executor;
+  private final Clock clock;
+  private final Consumer<String> out;
+
+  private volatile NodeState state;
+  private volatile Instant lastRound;
+  private @Nullable String configText;
+  private @Nullable NodeConfig config;
+  private @Nullable Prober prober;
+  private @Nullable Health health;
+  private @Nullable Instant proven;
+  private Map<Location, String> refusals = Map.of();
+
+  /** Makes a prober with the times of a configuration. */
+  public interface ProberFactory {
+    Prober create(NodeConfig config);
+  }
+
+  /**
+   * @param node name of the node, for messages
+   * @param file {@code nodeconfig.json}
+   * @param mountinfo content of {@code /proc/self/mountinfo}
+   * @param executor runs looks at several mirrors at once
+   * @param out takes lines of JSON
+   */
+  public Agent(
+      String node,
+      Path file,
+      HostRoot host,
+      String mountinfo,
+      ProberFactory probers,
+      ExecutorService executor,
+      Clock clock,
+      Consumer<String> out) {
+    this.node = node;
+    this.file = file;
+    this.host = host;
+    this.files = new HostFiles(host);
+    this.mountinfo = mountinfo;
+    this.probers = probers;
+    this.executor = executor;
+    this.clock = clock;
+    this.out = out;
+    this.lastRound = clock.instant();
+    this.state =
+        new NodeState(
+            node,
+            "",
+            NodeReason.Starting,
+            "the first round is under way",
+            false,
+            "",
+            List.of(),
+            List.of());
+  }
+
+  /** What is known of the node. */
+  public NodeState state() {
+    return state;
+  }
+
+  /** When the last round ended. */
+  public Instant lastRound() {
+    return lastRound;
+  }
+
+  /**
+   * One round.
+   *
+   * @return time until the next
+   */
+  public Duration round() throws InterruptedException {
+    NodeState next;
+    Duration wait = Duration.ofSeconds(10);
+    try {
+      NodeConfig current = load();
+      wait = current.interval();
+      next = round(current);
+      Health looks = health;
+      if (looks != null && looks.isUndecided()) {
+        wait = wait.dividedBy(2);
+      }
+    } catch (InvalidSpecException e) {
+      next = state(NodeReason.InvalidConfig, "", String.valueOf(e.getMessage()), false);
+    } catch (IOException e) {
+      next = state(NodeReason.WriteFailed, "", String.valueOf(e.getMessage()), false);
+    }
+    if (!next.equals(state)) {
+      out.accept(next.toJson());
+    }
+    state = next;
+    lastRound = clock.instant();
+    return wait;
+  }
+
+  /** Lets go of the node; nothing is taken back. */
+  public void close() throws IOException {
+    files.close();
+  }
+
+  private NodeConfig load() throws IOException {
+    String text = Files.readString(file, StandardCharsets.UTF_8);
+    NodeConfig known = config;
+    if (known == null || !text.equals(configText)) {
+      known = NodeConfig.fromJson(text);
+      configText = text;
+      config = known;
+      prober = probers.create(known);
+      health = new Health(known.health().failureThreshold(), known.health().successThreshold());
+      proven = null;
+      refusals = Map.of();
+    }
+    return known;
+  }
+
+  private NodeState round(NodeConfig current) throws IOException, InterruptedException {
+    if (!files.acquire()) {
+      return state(
+          NodeReason.Conflicted, "", "another agent works on this node; it is waited for", false);
+    }
+    Journal journal = files.journal();
+    List<Target> targets = Detection.detect(host, current.runtimes(), mountinfo);
+    String runtimes =
+        targets.stream().map(Target::name).distinct().collect(Collectors.joining(","));
+    if (current.remove()) {
+      return remove(current, targets, journal, runtimes);
+    }
+    if (targets.isEmpty()) {
+      return state(
+          NodeReason.RuntimeConfigRequired,
+          "",
+          "no container runtime was found; name it in spec.runtimes",
+          false);
+    }
+    Health looks = Objects.requireNonNull(health);
+    Map<String, String> dark = look(current, looks);
+    Set<Location> withdrawn = withdrawn(current, looks);
+    if (!journal.hash().equals(current.hash())) {
+      Optional<String> waiting = unprovenSource(current, dark);
+      if (waiting.isPresent()) {
+        return state(NodeReason.MirrorUnreachable, runtimes, waiting.get(), false)
+            .with(journal.hash(), authorities(targets, current), names(withdrawn));
+      }
+    }
+    NodeConfig effective = current.without(withdrawn);
+    Survey.Plan plan = new Survey(host, files, journal).plan(effective, targets);
+
+    if (current.driftPolicy() == DriftPolicy.Report
+        && journal.hash().equals(current.hash())
+        && journal.intended().isEmpty()) {
+      List<String> drifted = drifted(journal);
+      if (!drifted.isEmpty()) {
+        return state(
+                NodeReason.Drifted,
+                runtimes,
+                "changed by somebody: " + String.join(", ", drifted),
+                false)
+            .with(journal.hash(), authorities(targets, current), names(withdrawn));
+      }
+    }
+    boolean due =
+        proven == null
+            || !refusals.isEmpty()
+            || Duration.between(proven, clock.instant()).compareTo(PROOF) > 0;
+    Outcome outcome =
+        files.bring(current, plan.files(), plan.stale(), () -> readBack(plan.files()));
+    return switch (outcome) {
+      case Outcome.Failed failed ->
+          state(NodeReason.WriteFailed, runtimes, failed.message(), false)
+              .with(journal.hash(), authorities(targets, current), names(withdrawn));
+      case Outcome.RolledBack back ->
+          state(NodeReason.RolledBack, runtimes, back.message(), false)
+              .with(journal.hash(), authorities(targets, current), names(withdrawn));
+      case Outcome.Applied applied -> {
+        if (!applied.changed().isEmpty()) {
+          out.accept(Lines.applied(node, current.hash(), applied.changed()));
+        }
+        if (due || !applied.changed().isEmpty()) {
+          resolve(current, targets, withdrawn);
+        }
+        yield verdict(current, targets, plan, dark, withdrawn, runtimes);
+      }
+    };
+  }
+
+  private NodeState remove(
+      NodeConfig current, List<Target> targets, Journal journal, String runtimes)
+      throws IOException {
+    if (current.removalPolicy() == RemovalPolicy.Leave) {
+      return state(NodeReason.Removed, runtimes, "files are left as they are", true)
+          .with(current.hash(), List.of(), List.of());
+    }
+    Outcome outcome = files.restore(Survey.stale(host, files, journal, targets));
+    return switch (outcome) {
+      case Outcome.Applied applied -> {
+        if (!applied.changed().isEmpty()) {
+          out.accept(Lines.applied(node, current.hash(), applied.changed()));
+        }
+        yield state(NodeReason.Removed, runtimes, "everything is taken back", true)
+            .with(current.hash(), List.of(), List.of());
+      }
+      case Outcome.Failed failed ->
+          state(NodeReason.WriteFailed, runtimes, failed.message(), false);
+      case Outcome.RolledBack back -> state(NodeReason.RolledBack, runtimes, back.message(), false);
+    };
+  }
+
+  /** Looks at every registry, all at once; returns those that did not answer just now. */
+  private Map<String, String> look(NodeConfig current, Health looks) throws InterruptedException {
+    Map<String, Endpoint> registries = new TreeMap<>();
+    for (Endpoint endpoint : current.endpoints()) {
+      registries.putIfAbsent(endpoint.location().registry(), endpoint);
+    }
+    looks.keep(registries.keySet());
+    Prober eye = Objects.requireNonNull(prober);
+    Map<String, Prober.Sight> sights =
+        all(
+            registries,
+            endpoint ->
+                eye.look(endpoint, current.authorities().get(endpoint.location().registry())));
+    Map<String, String> dark = new TreeMap<>();
+    sights.forEach(
+        (registry, sight) -> {
+          looks.saw(registry, sight.problem().isEmpty());
+          sight.problem().ifPresent(problem -> dark.put(registry, problem));
+        });
+    return dark;
+  }
+
+  private static Set<Location> withdrawn(NodeConfig current, Health looks) {
+    Set<Location> withdrawn = new TreeSet<>();
+    if (current.health().withdraw()) {
+      for (Source source : current.sources()) {
+        for (Endpoint endpoint : source.endpoints()) {
+          if (!source.never() && looks.isOut(endpoint.location().registry())) {
+            withdrawn.add(endpoint.location());
+          }
+        }
+      }
+    }
+    return withdrawn;
+  }
+
+  /** A source that would be cut off: it must not be contacted, and no mirror of it answers. */
+  private static Optional<String> unprovenSource(NodeConfig current, Map<String, String> dark) {
+    for (Source source : current.sources()) {
+      if (source.never()
+          && source.endpoints().stream()
+              .allMatch(endpoint -> dark.containsKey(endpoint.location().registry()))) {
+        return Optional.of(
+            "no mirror of "
+                + source.source()
+                + " answers, so the node keeps its former files: "
+                + dark.get(source.endpoints().getFirst().location().registry()));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Resolves through every endpoint that is in the files, with the CA that lies on the disk. */
+  private void resolve(NodeConfig current, List<Target> targets, Set<Location> withdrawn)
+      throws InterruptedException, IOException {
+    if (current.verify().mode() == VerifyMode.None) {
+      refusals = Map.of();
+      proven = clock.instant();
+      return;
+    }
+    Map<Location, Endpoint> endpoints = new TreeMap<>();
+    Map<Location, ImageName> images = new TreeMap<>();
+    String image = current.verify().image();
+    for (Source source : current.sources()) {
+      for (Endpoint endpoint : source.endpoints()) {
+        if (!withdrawn.contains(endpoint.location())) {
+          endpoints.putIfAbsent(endpoint.location(), endpoint);
+          if (image != null) {
+            below(source, ImageName.parse(image, "verify.image"))
+                .ifPresent(name -> images.put(endpoint.location(), name));
+          }
+        }
+      }
+    }
+    Map<String, String> trusted = new TreeMap<>();
+    for (Endpoint endpoint : endpoints.values()) {
+      String registry = endpoint.location().registry();
+      if (current.authorities().containsKey(registry)) {
+        for (Target target : targets) {
+          for (String directory : trustDirectory(target)) {
+            trusted.put(
+                registry,
+                host.read(directory + "/" + registry + "/" + Containerd.CA_FILE).orElse(""));
+          }
+        }
+      }
+    }
+    // One look for each registry where no image is named: the sources do not differ there.
+    Map<Location, Endpoint> asked = new TreeMap<>();
+    Set<String> seen = new TreeSet<>();
+    endpoints.forEach(
+        (location, endpoint) -> {
+          if (images.containsKey(location) || seen.add(location.registry())) {
+            asked.put(location, endpoint);
+          }
+        });
+    Prober eye = Objects.requireNonNull(prober);
+    Map<Location, String> refused = new TreeMap<>();
+    all(
+            asked,
+            endpoint ->
+                eye.resolve(
+                    endpoint,
+                    trusted.get(endpoint.location().registry()),
+                    images.get(endpoint.location())))
+        .forEach((location, sight) -> sight.problem().ifPresent(p -> refused.put(location, p)));
+    refusals = refused;
+    proven = clock.instant();
+  }
+
+  /** The part of an image's name that is appended to an endpoint of the source. */
+  private static Optional<ImageName> below(Source source, ImageName image) {
+    String prefix = source.source() + "/";
+    return image.name().startsWith(prefix)
+        ? Optional.of(
+            new ImageName(
+                source.source().indexOf('/') < 0
+                    ? image.name()
+                    : "x/" + image.name().substring(prefix.length()),
+                image.tag(),
+                image.digest()))
+        : Optional.empty();
+  }
+
+  private NodeState verdict(
+      NodeConfig current,
+      List<Target> targets,
+      Survey.Plan plan,
+      Map<String, String> dark,
+      Set<Location> withdrawn,
+      String runtimes)
+      throws IOException {
+    NodeState applied = state(NodeReason.Applied, runtimes, hints(plan), true);
+    Health looks = Objects.requireNonNull(health);
+    List<String> out =
+        current.endpoints().stream()
+            .map(endpoint -> endpoint.location().registry())
+            .filter(looks::isOut)
+            .distinct()
+            .toList();
+    if (!plan.findings().isEmpty()) {
+      Survey.Finding first = plan.findings().getFirst();
+      int more = plan.findings().size() - 1;
+      applied =
+          state(
+              first.reason(),
+              first.runtime(),
+              first.message() + (more == 0 ? "" : " (and " + more + " more)"),
+              false);
+    } else if (!out.isEmpty()) {
+      String registry = out.getFirst();
+      applied =
+          state(
+              NodeReason.MirrorUnreachable,
+              runtimes,
+              (withdrawn.isEmpty() ? "" : "withdrawn until it answers: ")
+                  + dark.getOrDefault(registry, registry + " did not answer"),
+              false);
+    } else if (!refusals.isEmpty()) {
+      applied = state(NodeReason.ProbeFailed, runtimes, refusals.values().iterator().next(), false);
+    }
+    return applied.with(current.hash(), authorities(targets, current), names(withdrawn));
+  }
+
+  private static String hints(Survey.Plan plan) {
+    return plan.hints().isEmpty()
+        ? ""
+        : plan.hints().getFirst()
+            + (plan.hints().size() == 1 ? "" : " (and " + (plan.hints().size() - 1) + " more)");
+  }
+
+  private Optional<String> readBack(List<NodeFile> wanted) {
+    for (NodeFile one : wanted) {
+      try {
+        if (!host.read(one.path()).equals(Optional.of(one.content()))) {
+          return Optional.of(one.path() + " does not read as it was written");
+        }
+      } catch (IOException e) {
+        return Optional.of(one.path() + " cannot be read: " + e.getMessage());
+      }
+    }
+    return Optional.empty();
+  }
+
+  private List<String> drifted(Journal journal) throws IOException {
+    List<String> drifted = new ArrayList<>();
+    for (Map.Entry<String, String> entry : journal.files().entrySet()) {
+      if (!host.read(entry.getKey()).equals(Optional.of(entry.getValue()))) {
+        drifted.add(entry.getKey());
+      }
+    }
+    return drifted;
+  }
+
+  /** Fingerprints of what lies on the disk for every runtime; what one lacks counts as lacking. */
+  private List<String> authorities(List<Target> targets, NodeConfig current) throws IOException {
+    Set<String> everywhere = null;
+    for (Target target : targets) {
+      for (String directory : trustDirectory(target)) {
+        Set<String> here = new TreeSet<>();
+        for (String registry : current.authorities().keySet()) {
+          host.read(directory + "/" + registry + "/" + Containerd.CA_FILE)
+              .ifPresent(
+                  pem ->
+                      Certificates.parse(pem).forEach(c -> here.add(Certificates.fingerprint(c))));
+        }
+        if (everywhere == null) {
+          everywhere = here;
+        } else {
+          everywhere.retainAll(here);
+        }
+      }
+    }
+    return everywhere == null ? List.of() : List.copyOf(everywhere);
+  }
+
+  private static List<String> trustDirectory(Target target) {
+    return switch (target) {
+      case Target.Registries registries -> List.of(registries.directories().getFirst());
+      case Target.Library library -> List.of(library.directory() + "/certs.d");
+      case Target.Unconfigured _ -> List.of();
+    };
+  }
+
+  private <K> Map<K, Prober.Sight> all(
+      Map<K, Endpoint> endpoints, java.util.function.Function<Endpoint, Prober.Sight> look)
+      throws InterruptedException {
+    Map<K, Future<Prober.Sight>> running = new LinkedHashMap<>();
+    endpoints.forEach(
+        (key, endpoint) -> {
+          Callable<Prober.Sight> task = () -> look.apply(endpoint);
+          running.put(key, executor.submit(task));
+        });
+    Map<K, Prober.Sight> sights = new LinkedHashMap<>();
+    for (Map.Entry<K, Future<Prober.Sight>> entry : running.entrySet()) {
+      try {
+        sights.put(entry.getKey(), entry.getValue().get());
+      } catch (ExecutionException e) {
+        sights.put(entry.getKey(), new Prober.Sight.Unreachable(String.valueOf(e.getCause())));
+      }
+    }
+    return sights;
+  }
+
+  private static List<String> names(Set<Location> locations) {
+    return locations.stream().map(Location::toString).toList();
+  }
+
+  private NodeState state(NodeReason reason, String runtime, String message, boolean ready) {
+    return new NodeState(
+        node, runtime, reason, message, ready, state.configHash(), state.caSha256(), List.of());
+  }
+}

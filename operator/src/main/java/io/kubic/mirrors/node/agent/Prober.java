@@ -1,0 +1,40 @@
+package io.kubic.mirrors.node.agent;
+
+import io.kubic.mirrors.node.ImageName;
+import io.kubic.mirrors.node.NodeConfig.Endpoint;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** Looks at mirrors as a runtime would. */
+public interface Prober {
+  /** What a look showed. */
+  sealed interface Sight {
+    /** It lets us in, and has what was asked for. */
+    record Good() implements Sight {}
+
+    /** No connection, no trust, no answer in time, or an error of the server. */
+    record Unreachable(String message) implements Sight {}
+
+    /** It answers, but does not serve what was asked for. */
+    record Refused(String message) implements Sight {}
+
+    /** Empty when good; else one line. */
+    default Optional<String> problem() {
+      return switch (this) {
+        case Good _ -> Optional.empty();
+        case Unreachable u -> Optional.of(u.message());
+        case Refused r -> Optional.of(r.message());
+      };
+    }
+  }
+
+  /** Whether the registry speaks at all: TLS and an answer at {@code /v2/}. */
+  Sight look(Endpoint endpoint, @Nullable String authorities);
+
+  /**
+   * TLS, token, and a manifest.
+   *
+   * @param image with the repository's name below the endpoint's path; null asks for entry only
+   */
+  Sight resolve(Endpoint endpoint, @Nullable String authorities, @Nullable ImageName image);
+}

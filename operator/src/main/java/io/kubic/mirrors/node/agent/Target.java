@@ -1,0 +1,52 @@
+package io.kubic.mirrors.node.agent;
+
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** A set of files that one or several runtimes of a node read. */
+public sealed interface Target {
+  /** For messages, as in {@code containerd}. */
+  String name();
+
+  /**
+   * containerd's directories of registries; ours go into the first.
+   *
+   * @param directories as of {@code config_path}, absolute
+   */
+  record Registries(Runtime runtime, List<String> directories) implements Target {
+    @Override
+    public String name() {
+      return runtimeName(runtime);
+    }
+  }
+
+  /**
+   * The containers library's directory.
+   *
+   * @param runtimes CRI-O, podman, or both
+   */
+  record Library(List<Runtime> runtimes, String directory) implements Target {
+    @Override
+    public String name() {
+      return runtimes.stream().map(Target::runtimeName).collect(Collectors.joining(","));
+    }
+  }
+
+  /**
+   * A runtime that is there and cannot be configured as it is.
+   *
+   * @param message one line: what to add where
+   */
+  record Unconfigured(Runtime runtime, String message) implements Target {
+    @Override
+    public String name() {
+      return runtimeName(runtime);
+    }
+  }
+
+  /** The name its users use. */
+  static String runtimeName(Runtime runtime) {
+    return runtime.name().toLowerCase(java.util.Locale.ROOT);
+  }
+}

@@ -1,0 +1,41 @@
+package io.kubic.mirrors.node.apply;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.SortedSet;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/**
+ * What we did to a host, enough to take it back without asking anybody.
+ *
+ * @param config name of the NodeRegistryConfig whose files these are; empty before the first
+ * @param hash of the configuration that was applied last and proven
+ * @param files path to content of the last proven files
+ * @param intended paths that were about to be written or removed when the journal was written;
+ *     empty once they were proven
+ * @param directories that we made, parents before children
+ */
+@JsonInclude(JsonInclude.Include.NON_EMPTY)
+public record Journal(
+    String config,
+    String hash,
+    SortedMap<String, String> files,
+    SortedSet<String> intended,
+    List<String> directories) {
+  static final Journal EMPTY = new Journal("", "", new TreeMap<>(), new TreeSet<>(), List.of());
+
+  public Journal {
+    config = config == null ? "" : config;
+    hash = hash == null ? "" : hash;
+    files = new TreeMap<>(files == null ? Map.of() : files);
+    intended = new TreeSet<>(intended == null ? List.of() : intended);
+    directories = directories == null ? List.of() : List.copyOf(directories);
+  }
+
+  boolean names(String path) {
+    return files.containsKey(path) || intended.contains(path);
+  }
+}

@@ -1,0 +1,306 @@
+package io.kubic.mirrors.node.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.kubic.mirrors.node.ImageName;
+import io.kubic.mirrors.node.NodeConfig.Endpoint;
+import io.kubic.mirrors.node.apply.HostRoot;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class AgentTest {
+  private static final String HOSTS = "etc/containerd/certs.d/registry.opensuse.org/hosts.toml";
+  private static final String DROP_IN = "etc/containers/registries.conf.d/50-mirror-operator.conf";
+  private static final String CONFIG_PATH =
+      "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = \"/etc/containerd/certs.d\"\n";
+
+  @TempDir private Path directory;
+  private final List<String> lines = new ArrayList<>();
+  private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
+  private boolean mirrorAnswers = true;
+  private @Nullable Agent agent;
+
+  @BeforeEach
+  void aNodeWithContainerdAndPodman() throws IOException {
+    put("etc/containerd/config.toml", CONFIG_PATH);
+    Files.createDirectories(host().resolve("etc/containerd/certs.d"));
+    put("etc/containers/registries.conf", "unqualified-search-registries = [\"docker.io\"]\n");
+    put("etc/containers/policy.json", "{}");
+    configure("AllowContactingSource", "");
+  }
+
+  @AfterEach
+  void end() throws IOException {
+    if (agent != null) {
+      agent.close();
+    }
+    executor.close();
+  }
+
+  @Test
+  void writesTheFilesOfEveryRuntimeAndIsReady() throws Exception {
+    NodeState state = round();
+    assertThat(state.ready()).as(state.toJson()).isTrue();
+    assertThat(state.runtime()).isEqualTo("containerd,podman");
+    assertThat(text(HOSTS))
+        .contains("[host.\"https://10.96.1.2:5000/v2/registry.opensuse.org\"]")
+        .contains("override_path = true")
+        .doesNotContain("server");
+    assertThat(text(DROP_IN)).contains("location = \"10.96.1.2:5000/registry.opensuse.org\"");
+    assertThat(lines).hasSize(2);
+    round();
+    assertThat(lines).as("an idle round says nothing").hasSize(2);
+  }
+
+  @Test
+  void removalLeavesTheHostAsItWas() throws Exception {
+    Map<String, String> before = tree();
+    round();
+    assertThat(tree()).isNotEqualTo(before);
+    configure("AllowContactingSource", ", \"remove\": true");
+    assertThat(round().ready()).isTrue();
+    assertThat(tree()).isEqualTo(before);
+  }
+
+  @Test
+  void removalWorksWithoutTheJournal() throws Exception {
+    Map<String, String> before = tree();
+    round();
+    Files.delete(host().resolve("var/lib/mirror-operator/journal.json"));
+    configure("AllowContactingSource", ", \"remove\": true");
+    assertThat(round().ready()).isTrue();
+    assertThat(tree().keySet()).containsAll(before.keySet());
+    assertThat(tree()).doesNotContainKeys(HOSTS, DROP_IN);
+  }
+
+  @Test
+  void aMirrorThatFailsThreeTimesIsWithdrawnAndComesBackAfterTwoAnswers() throws Exception {
+    round();
+    mirrorAnswers = false;
+    assertThat(round().ready()).isTrue();
+    round();
+    NodeState out = round();
+    assertThat(out.ready()).isFalse();
+    assertThat(out.reason()).isEqualTo(NodeReason.MirrorUnreachable);
+    assertThat(out.withdrawn()).containsExactly("10.96.1.2:5000/registry.opensuse.org");
+    assertThat(host().resolve(HOSTS)).doesNotExist();
+    assertThat(host().resolve(DROP_IN)).doesNotExist();
+    mirrorAnswers = true;
+    round();
+    assertThat(round().ready()).isTrue();
+    assertThat(host().resolve(HOSTS)).exists();
+  }
+
+  @Test
+  void aForbiddenSourceIsNotCutOffBeforeAMirrorAnsweredAndStaysForbiddenAfterwards()
+      throws Exception {
+    configure("NeverContactSource", "");
+    mirrorAnswers = false;
+    NodeState waiting = round();
+    assertThat(waiting.reason()).isEqualTo(NodeReason.MirrorUnreachable);
+    assertThat(host().resolve(HOSTS)).doesNotExist();
+    mirrorAnswers = true;
+    round();
+    assertThat(round().ready()).isTrue();
+    assertThat(text(HOSTS))
+        .contains("server = \"https://10.96.1.2:5000/v2/registry.opensuse.org\"");
+    assertThat(text(DROP_IN)).contains("blocked = true");
+    mirrorAnswers = false;
+    for (int i = 0; i < 5; i++) {
+      round();
+    }
+    assertThat(round().ready()).isFalse();
+    assertThat(host().resolve(HOSTS)).exists();
+  }
+
+  @Test
+  void aForeignFileIsNamedAndUntouched() throws Exception {
+    put(HOSTS, "server = \"https://elsewhere\"\n");
+    NodeState state = round();
+    assertThat(state.reason()).isEqualTo(NodeReason.ForeignConflict);
+    assertThat(state.message()).contains("/" + HOSTS);
+    assertThat(text(HOSTS)).isEqualTo("server = \"https://elsewhere\"\n");
+    configure("AllowContactingSource", ", \"remove\": true");
+    round();
+    assertThat(text(HOSTS)).isEqualTo("server = \"https://elsewhere\"\n");
+  }
+
+  @Test
+  void aTableOfSomebodyElseIsNotOverridden() throws Exception {
+    put(
+        "etc/containers/registries.conf.d/10-own.conf",
+        "[[registry]]\nlocation = \"registry.opensuse.org\"\n");
+    NodeState state = round();
+    assertThat(state.reason()).isEqualTo(NodeReason.ForeignConflict);
+    assertThat(state.message()).contains("10-own.conf");
+    assertThat(host().resolve(DROP_IN)).doesNotExist();
+  }
+
+  @Test
+  void nothingIsWrittenBesideABrokenConfiguration() throws Exception {
+    put("etc/containers/registries.conf.d/10-own.conf", "[[registry]\n");
+    NodeState state = round();
+    assertThat(state.reason()).isEqualTo(NodeReason.PreexistingInvalid);
+    assertThat(host().resolve(DROP_IN)).doesNotExist();
+  }
+
+  @Test
+  void aRuntimeThatReadsNoDirectoryIsNamedWithTheSnippet() throws Exception {
+    put("etc/containerd/config.toml", "version = 2\n");
+    NodeState state = round();
+    assertThat(state.reason()).isEqualTo(NodeReason.RuntimeConfigRequired);
+    assertThat(state.message())
+        .contains("[plugins.\"io.containerd.grpc.v1.cri\".registry]")
+        .contains("config_path = \"/etc/containerd/certs.d\"");
+    assertThat(host().resolve(HOSTS)).doesNotExist();
+  }
+
+  @Test
+  void aChangedFileIsPutBackAndTheChangeIsKeptAside() throws Exception {
+    round();
+    String ours = text(HOSTS);
+    put(HOSTS, "server = \"https://drift\"\n");
+    assertThat(round().ready()).isTrue();
+    assertThat(text(HOSTS)).isEqualTo(ours);
+    try (Stream<Path> kept = Files.list(host().resolve("var/lib/mirror-operator/kept"))) {
+      assertThat(kept)
+          .singleElement()
+          .satisfies(p -> assertThat(p).hasContent("server = \"https://drift\""));
+    }
+  }
+
+  @Test
+  void aChangeIsOnlyReportedWhereThePolicySaysSo() throws Exception {
+    configure("AllowContactingSource", ", \"driftPolicy\": \"Report\"");
+    round();
+    put(HOSTS, "server = \"https://drift\"\n");
+    assertThat(round().reason()).isEqualTo(NodeReason.Drifted);
+    assertThat(text(HOSTS)).contains("drift");
+  }
+
+  @Test
+  void certificatesThatLayThereAreStillUsedForTheSource() throws Exception {
+    put("etc/containerd/certs.d/registry.opensuse.org/own.crt", "x");
+    round();
+    assertThat(text(HOSTS)).contains("ca = [\"own.crt\"]");
+  }
+
+  @Test
+  void theRuntimeIsFoundByTheFileSystemTheAgentRunsOn() throws Exception {
+    Files.delete(host().resolve("etc/containers/policy.json"));
+    Files.delete(host().resolve("etc/containers/registries.conf"));
+    Files.delete(host().resolve("etc/containerd/config.toml"));
+    NodeState none = round();
+    assertThat(none.message()).contains("no container runtime");
+    agent.close();
+    agent =
+        new Agent(
+            "n",
+            directory.resolve("nodeconfig.json"),
+            new HostRoot(host()),
+            "1 2 0:1 / / rw - overlay overlay rw,lowerdir=/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs\n",
+            _ -> new Fake(),
+            executor,
+            Clock.systemUTC(),
+            lines::add);
+    assertThat(round().runtime()).isEqualTo("containerd");
+  }
+
+  @Test
+  void twoAgentsDoNotWorkOnOneHost() throws Exception {
+    round();
+    Agent first = agent;
+    agent = null;
+    assertThat(round().reason()).isEqualTo(NodeReason.Conflicted);
+    first.close();
+    assertThat(round().ready()).isTrue();
+  }
+
+  private NodeState round() throws InterruptedException {
+    if (agent == null) {
+      agent =
+          new Agent(
+              "n",
+              directory.resolve("nodeconfig.json"),
+              new HostRoot(host()),
+              "",
+              _ -> new Fake(),
+              executor,
+              Clock.systemUTC(),
+              lines::add);
+    }
+    agent.round();
+    return agent.state();
+  }
+
+  private void configure(String policy, String more) throws IOException {
+    Files.writeString(
+        directory.resolve("nodeconfig.json"),
+        """
+        {"name": "default", "sources": [{"source": "registry.opensuse.org", "policy": "%s",
+          "endpoints": [{"location": "10.96.1.2:5000/registry.opensuse.org"}]}]%s}"""
+            .formatted(policy, more));
+  }
+
+  private Path host() {
+    return directory.resolve("host");
+  }
+
+  private void put(String path, String content) throws IOException {
+    Path file = host().resolve(path);
+    Files.createDirectories(file.getParent());
+    Files.writeString(file, content);
+  }
+
+  private String text(String path) throws IOException {
+    return Files.readString(host().resolve(path));
+  }
+
+  /** Paths with mode and content, without the agent's own directory. */
+  private Map<String, String> tree() throws IOException {
+    Map<String, String> tree = new TreeMap<>();
+    try (Stream<Path> paths = Files.walk(host())) {
+      for (Path path : paths.toList()) {
+        String name = host().relativize(path).toString();
+        if (!name.startsWith("var")) {
+          tree.put(
+              name,
+              PosixFilePermissions.toString(Files.getPosixFilePermissions(path))
+                  + (Files.isDirectory(path)
+                      ? ""
+                      : new String(Files.readAllBytes(path), StandardCharsets.UTF_8)));
+        }
+      }
+    }
+    return tree;
+  }
+
+  private final class Fake implements Prober {
+    @Override
+    public Sight look(Endpoint endpoint, @Nullable String authorities) {
+      return mirrorAnswers ? new Sight.Good() : new Sight.Unreachable("no answer");
+    }
+
+    @Override
+    public Sight resolve(
+        Endpoint endpoint, @Nullable String authorities, @Nullable ImageName image) {
+      return look(endpoint, authorities);
+    }
+  }
+}

@@ -54,7 +54,7 @@ final class AgentCommand implements Callable<Integer> {
 
   @Option(
       names = "--node-name",
-      defaultValue = "",
+      defaultValue = "${env:NODE_NAME:-}",
       paramLabel = "NAME",
       description = "The node's name, for messages.")
   private String nodeName;

@@ -23,6 +23,8 @@ import picocli.CommandLine.Spec;
     subcommands = {
       CommandLine.HelpCommand.class,
       AgentCommand.class,
+      CheckCommand.class,
+      RenderCommand.class,
       GatewayCommand.class,
       OperatorCommand.class,
     })

@@ -79,11 +79,7 @@ public record HostsToml(List<Host> hosts) {
     return hosts.size() > 1;
   }
 
-  /**
-   * Whom containerd asks for an image, in order, for its manifest.
-   *
-   * @throws InvalidFileException never by what {@link #parse} returns
-   */
+  /** Whom containerd asks for an image, in order, for its manifest. */
   public List<Attempt> attempts(ImageName image) {
     List<Attempt> attempts = new ArrayList<>();
     for (Host host : hosts) {

@@ -1,0 +1,230 @@
+package io.kubic.mirrors.cli;
+
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Pull;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.SourcePolicy;
+import io.kubic.mirrors.api.v1alpha1.ResourceFile;
+import io.kubic.mirrors.node.Location;
+import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.node.render.Containerd;
+import io.kubic.mirrors.node.render.Containers;
+import io.kubic.mirrors.node.render.NodeFile;
+import io.kubic.mirrors.node.render.Note;
+import io.kubic.mirrors.node.render.Rendering;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Shows, or writes to a directory, the files that nodes would get. */
+@Command(
+    name = "render",
+    mixinStandardHelpOptions = true,
+    description =
+        "Write the files of a node's runtime from a NodeRegistryConfig. Where it names a registryRef,"
+            + " say with --registry how nodes reach that registry; its sources come from the"
+            + " MirrorLists in the same file and from --source.")
+final class RenderCommand implements Callable<Integer> {
+  /** What files are written for. */
+  enum Kind {
+    containerd,
+    k3s,
+    rke2,
+    docker,
+    crio,
+    podman
+  }
+
+  @Option(
+      names = {"-f", "--filename"},
+      required = true,
+      paramLabel = "FILE",
+      description = "YAML with one NodeRegistryConfig, or a nodeconfig.json.")
+  private Path file;
+
+  @Option(
+      names = "--runtime",
+      required = true,
+      paramLabel = "NAME",
+      description = "One of ${COMPLETION-CANDIDATES}.")
+  private Kind runtime;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      description = "Write below this directory instead of printing; it stands for a node's /.")
+  private @Nullable Path out;
+
+  @Option(
+      names = "--registry",
+      paramLabel = "HOST[:PORT]",
+      description = "How nodes reach the registry of registryRef.")
+  private @Nullable String registry;
+
+  @Option(
+      names = "--source",
+      paramLabel = "HOST[:PORT]",
+      description = "A source that the registry mirrors; may be repeated.")
+  private List<String> sources = List.of();
+
+  @Option(
+      names = "--ca",
+      paramLabel = "FILE",
+      description = "CA certificates of the registry, PEM.")
+  private @Nullable Path ca;
+
+  @Spec private CommandSpec spec;
+
+  @Override
+  public Integer call() throws IOException {
+    NodeConfig config = config();
+    Rendering rendering =
+        switch (runtime) {
+          case containerd -> Containerd.render(config, "/etc/containerd/certs.d", Map.of());
+          case k3s, rke2 ->
+              Containerd.render(
+                  config,
+                  "/var/lib/rancher/" + runtime + "/agent/etc/containerd/certs.d",
+                  Map.of());
+          case docker -> Containerd.render(config, "/etc/docker/certs.d", Map.of());
+          case crio, podman -> Containers.render(config, Containers.DIRECTORY);
+        };
+    PrintWriter print = spec.commandLine().getOut();
+    boolean first = true;
+    for (NodeFile written : rendering.files()) {
+      if (out != null) {
+        Path path = out.resolve(written.path().substring(1));
+        Files.createDirectories(path.getParent());
+        Files.write(path, written.bytes());
+        print.println(path);
+      } else {
+        print.println((first ? "" : "\n") + "==> " + written.path() + " <==");
+        print.print(written.content());
+      }
+      first = false;
+    }
+    print.flush();
+    boolean forbidden = false;
+    for (Note note : rendering.notes()) {
+      spec.commandLine()
+          .getErr()
+          .println((note.forbidden() ? "error: " : "warning: ") + note.message());
+      forbidden |= note.forbidden();
+    }
+    return forbidden ? ExitCode.REFUSED : ExitCode.OK;
+  }
+
+  private NodeConfig config() {
+    String text = read(file);
+    if (file.toString().endsWith(".json")) {
+      return NodeConfig.fromJson(text);
+    }
+    List<NodeRegistryConfig> configs =
+        ResourceFile.read(text, file.toString(), NodeRegistryConfig.class);
+    if (configs.size() != 1) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          file + ": holds " + configs.size() + " NodeRegistryConfigs; expected one");
+    }
+    NodeRegistryConfig resource = configs.getFirst();
+    NodeRegistryConfigSpec wanted = resource.getSpec();
+    SortedMap<String, NodeConfig.Source> found = new TreeMap<>();
+    SortedMap<String, String> authorities = new TreeMap<>();
+    if (wanted.registryRef() != null) {
+      String place = registry;
+      if (place == null || !Location.isRegistry(place)) {
+        throw new CommandException(
+            ExitCode.USAGE,
+            "--registry: the configuration names a registryRef; write HOST[:PORT] of the registry");
+      }
+      List<String> hosts = new ArrayList<>(sources);
+      for (MirrorList list : ResourceFile.read(text, file.toString(), MirrorList.class)) {
+        list.getSpec().sources().forEach(source -> hosts.add(source.registry()));
+      }
+      if (hosts.isEmpty() && wanted.mirrors().isEmpty()) {
+        throw new CommandException(
+            ExitCode.USAGE, "--source: name a source, or put its MirrorList into " + file);
+      }
+      for (String host : hosts) {
+        found.put(
+            host,
+            new NodeConfig.Source(
+                host,
+                List.of(
+                    new NodeConfig.Endpoint(
+                        Location.parse(place + "/" + host.replace(':', '_'), "--source"),
+                        Pull.All,
+                        false)),
+                wanted.defaultPolicy()));
+      }
+      if (ca != null) {
+        authorities.put(place, read(ca));
+      }
+    }
+    for (NodeRegistryConfigSpec.Mirror mirror : wanted.mirrors()) {
+      NodeConfig.Source derived = found.get(mirror.source());
+      List<NodeConfig.Endpoint> endpoints = new ArrayList<>();
+      SourcePolicy policy = mirror.policy();
+      for (NodeRegistryConfigSpec.Endpoint endpoint : mirror.endpoints()) {
+        endpoints.add(
+            new NodeConfig.Endpoint(
+                Location.parse(endpoint.location(), "spec.mirrors.endpoints.location"),
+                endpoint.pull(),
+                endpoint.insecure()));
+      }
+      if (derived != null) {
+        endpoints.addAll(derived.endpoints());
+      }
+      found.put(
+          mirror.source(),
+          new NodeConfig.Source(mirror.source(), endpoints.stream().distinct().toList(), policy));
+    }
+    try {
+      return new NodeConfig(
+          resource.getMetadata().getName(),
+          List.copyOf(found.values()),
+          wanted.blockedRegistries(),
+          wanted.unqualifiedSearchRegistries(),
+          wanted.shortNameMode(),
+          wanted.runtimes(),
+          authorities,
+          wanted.dialTimeout(),
+          new NodeConfig.Health(
+              wanted.health().interval(),
+              wanted.health().failureThreshold(),
+              wanted.health().successThreshold(),
+              wanted.health().withdraw()),
+          new NodeConfig.Verify(wanted.verify().mode(), wanted.verify().image()),
+          wanted.driftPolicy(),
+          wanted.removalPolicy(),
+          wanted.runtimeRestart(),
+          wanted.trust().systemStore(),
+          false);
+    } catch (InvalidSpecException e) {
+      throw new InvalidSpecException(file + ": spec", String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static String read(Path path) {
+    try {
+      return Files.readString(path, StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new CommandException(ExitCode.USAGE, path + ": cannot be read: " + e.getMessage());
+    }
+  }
+}

@@ -177,7 +177,8 @@ lab_images() {
 import() { # node archive [name] : waits for containerd; the archive's only image gets that name
   local i
   for i in $(seq 100); do on_node "$1" ctr version >/dev/null 2>&1 && break; sleep 0.1; done
-  on_node "$1" ctr -n k8s.io images import --digests=false "$2" >"$run/log/node$1-import.log" 2>&1 </dev/null \
+  # Through a pipe: the node's root is an overlay, which does not see that a file below it was replaced.
+  on_node "$1" ctr -n k8s.io images import --digests=false - <"$2" >"$run/log/node$1-import.log" 2>&1 \
     || { tail -n 3 "$run/log/node$1-import.log" >&2; die "node$1 did not take $2"; }
   [ -z "${3:-}" ] && return
   local found; found=$(tar -xOf "$2" manifest.json | jq -r '.[0].RepoTags[0]')

@@ -161,7 +161,9 @@ final class AgentResources {
             "--host-root",
             "/host",
             "--listen",
-            ":" + PORT)
+            ":" + PORT,
+            "--node-name",
+            "$(NODE_NAME)")
         .addNewEnv()
         .withName("NODE_NAME")
         .withNewValueFrom()

@@ -47,16 +47,13 @@ record Access(String type, String name, Set<String> actions) {
         if (type <= 0 || name <= type + 1 || found.size() >= MAX_SCOPES) {
           continue;
         }
-        Set<String> actions = new LinkedHashSet<>();
+        String resource = scope.substring(0, name);
+        Access before = found.get(resource);
+        Set<String> actions = new LinkedHashSet<>(before == null ? Set.of() : before.actions);
         for (String action : scope.substring(name + 1).split(",")) {
           if (!action.isBlank()) {
             actions.add(action.strip());
           }
-        }
-        String resource = scope.substring(0, name);
-        Access before = found.get(resource);
-        if (before != null) {
-          actions.addAll(before.actions);
         }
         found.put(
             resource,

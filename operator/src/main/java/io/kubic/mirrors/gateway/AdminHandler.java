@@ -14,6 +14,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Handler;
@@ -87,8 +88,12 @@ final class AdminHandler extends Handler.Abstract {
           case "DELETE" -> freeze.end();
           case "POST" -> {
             Fields query = Request.extractQueryParameters(request);
+            Optional<Duration> ttl = ttl(query.getValue("ttl"));
+            if (ttl.isEmpty()) {
+              yield null;
+            }
             yield freeze.begin(
-                ttl(query.getValue("ttl")),
+                ttl.get(),
                 "uploads".equals(query.getValue("scope"))
                     ? Freeze.Scope.UPLOADS
                     : Freeze.Scope.WRITES);
@@ -96,7 +101,9 @@ final class AdminHandler extends Handler.Abstract {
           default -> null;
         };
     if (state == null) {
-      return text(response, callback, 405, "use GET, POST or DELETE\n");
+      return request.getMethod().equals("POST")
+          ? text(response, callback, 400, "ttl must be 1s to 1h, as in 600, 90s or 10m\n")
+          : text(response, callback, 405, "use GET, POST or DELETE\n");
     }
     Map<String, Object> answer = new LinkedHashMap<>();
     answer.put("frozen", state.frozen());
@@ -105,12 +112,27 @@ final class AdminHandler extends Handler.Abstract {
     return Answers.send(request, response, callback, 200, answer);
   }
 
-  private static Duration ttl(@Nullable String seconds) {
+  /** Seconds, or a number with s, m or h; what is not understood must not end a freeze early. */
+  private static Optional<Duration> ttl(@Nullable String text) {
+    if (text == null || text.isEmpty()) {
+      return Optional.of(Duration.ofSeconds(60));
+    }
+    int last = text.length() - 1;
+    long unit =
+        switch (text.charAt(last)) {
+          case 's' -> 1;
+          case 'm' -> 60;
+          case 'h' -> 3600;
+          default -> 0;
+        };
     try {
-      Duration ttl = Duration.ofSeconds(seconds == null ? 60 : Long.parseLong(seconds));
-      return ttl.compareTo(LONGEST_FREEZE) > 0 ? LONGEST_FREEZE : ttl;
-    } catch (NumberFormatException e) {
-      return Duration.ofSeconds(60);
+      long number = Long.parseLong(unit == 0 ? text : text.substring(0, last));
+      long seconds = Math.multiplyExact(number, Math.max(1, unit));
+      return seconds > 0 && seconds <= LONGEST_FREEZE.toSeconds()
+          ? Optional.of(Duration.ofSeconds(seconds))
+          : Optional.empty();
+    } catch (NumberFormatException | ArithmeticException e) {
+      return Optional.empty();
     }
   }
 

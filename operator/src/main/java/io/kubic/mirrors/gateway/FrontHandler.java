@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
+import org.eclipse.jetty.http.HttpField;
+import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
@@ -30,6 +32,7 @@ final class FrontHandler extends Handler.Abstract {
   private final GatewayMetrics metrics;
   private final AuditLog audit;
   private final Handler proxy;
+  private final HeadGuard guard;
   private final Clock clock;
 
   FrontHandler(
@@ -42,6 +45,7 @@ final class FrontHandler extends Handler.Abstract {
       GatewayMetrics metrics,
       AuditLog audit,
       Handler proxy,
+      HeadGuard guard,
       Clock clock) {
     this.materials = materials;
     this.tokenEndpoint = tokenEndpoint;
@@ -52,6 +56,7 @@ final class FrontHandler extends Handler.Abstract {
     this.metrics = metrics;
     this.audit = audit;
     this.proxy = proxy;
+    this.guard = guard;
     this.clock = clock;
   }
 
@@ -64,6 +69,7 @@ final class FrontHandler extends Handler.Abstract {
 
   @Override
   public boolean handle(Request request, Response response, Callback callback) throws Exception {
+    guard.begins(request);
     Materials now = materials.current();
     String path = String.valueOf(request.getHttpURI().getPath());
     if (path.equals(TokenEndpoint.PATH)) {
@@ -235,7 +241,7 @@ final class FrontHandler extends Handler.Abstract {
   private void send(Route.Accepted route, Request request, Response response, Callback callback) {
     try {
       request.setAttribute(ROUTE, route);
-      proxy.handle(new WithoutExpect(request), response, callback);
+      proxy.handle(new Forwarded(request, route.kind()), response, callback);
     } catch (Exception e) {
       callback.failed(e);
     }
@@ -290,19 +296,38 @@ final class FrontHandler extends Handler.Abstract {
   }
 
   /**
-   * Hides {@code Expect: 100-continue} from the proxy: Jetty then says 100 itself when the body is
-   * first read, and an early answer of the registry cannot leave both sides waiting.
+   * A request as the registry shall see it. Without {@code Expect: 100-continue} Jetty says 100
+   * itself when the body is first read, and an early answer of the registry cannot leave both sides
+   * waiting.
    */
-  private static final class WithoutExpect extends Request.Wrapper {
-    WithoutExpect(Request wrapped) {
+  private static final class Forwarded extends Request.Wrapper {
+    private final HttpFields headers;
+
+    Forwarded(Request wrapped, Route.Kind kind) {
       super(wrapped);
+      HttpFields.Mutable fields = HttpFields.build();
+      for (HttpField field : wrapped.getHeaders()) {
+        if (passes(field, kind)) {
+          fields.add(field);
+        }
+      }
+      headers = fields.asImmutable();
     }
 
     @Override
-    public org.eclipse.jetty.http.HttpFields getHeaders() {
-      return org.eclipse.jetty.http.HttpFields.build(super.getHeaders())
-          .remove(HttpHeader.EXPECT)
-          .asImmutable();
+    public HttpFields getHeaders() {
+      return headers;
+    }
+
+    private static boolean passes(HttpField field, Route.Kind kind) {
+      String name = field.getLowerCaseName();
+      return switch (name) {
+        // The registry also reads the parameters of a mount from a form in the body; those that
+        // were judged are in the query.
+        case "content-type" -> kind != Route.Kind.UPLOAD_START;
+        case "expect", "authorization", "cookie", "forwarded", "x-real-ip" -> false;
+        default -> !name.startsWith("x-forwarded-");
+      };
     }
   }
 }

@@ -53,6 +53,7 @@ public final class Gateway implements AutoCloseable {
     Logins logins = new Logins(random, clock);
     AuditLog log = new AuditLog(audit, clock);
     BackendProxy proxy = new BackendProxy(HttpURI.from(config.backend()));
+    HeadGuard guard = new HeadGuard();
     FrontHandler handler =
         new FrontHandler(
             materials,
@@ -64,6 +65,7 @@ public final class Gateway implements AutoCloseable {
             metrics,
             log,
             proxy,
+            guard,
             clock);
     QueuedThreadPool threads = new QueuedThreadPool(MAX_THREADS);
     threads.setName("gateway");
@@ -88,6 +90,7 @@ public final class Gateway implements AutoCloseable {
     listen(frontPort, config.listen());
     frontPort.setIdleTimeout(TimeUnit.SECONDS.toMillis(config.idleTimeoutSeconds()));
     frontPort.setShutdownIdleTimeout(1000);
+    frontPort.addBean(guard);
     front.addConnector(frontPort);
 
     QueuedThreadPool adminThreads = new QueuedThreadPool(8, 2);
@@ -109,6 +112,7 @@ public final class Gateway implements AutoCloseable {
           try {
             materials.look();
             blobs.sweep(clock.instant());
+            guard.sweep(System.nanoTime());
           } catch (RuntimeException e) {
             LOG.warn("looking at the files failed: {}", String.valueOf(e));
           }

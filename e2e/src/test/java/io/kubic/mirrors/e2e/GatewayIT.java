@@ -3,7 +3,6 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.gateway.Gateway;
-import io.kubic.mirrors.gateway.GatewayConfig;
 import io.kubic.mirrors.gateway.TokenKeys;
 import io.kubic.mirrors.pki.CertificateAuthority;
 import io.kubic.mirrors.pki.CertifiedKey;
@@ -95,19 +94,13 @@ class GatewayIT {
             .formatted(
                 backend, tls, keys, directory.resolve("users"), directory.resolve("freeze")));
     gateway =
-        new Gateway(
-            file,
-            GatewayConfig.parse(Files.readString(file)),
-            random,
-            clock,
-            new PrintStream(audit, true, StandardCharsets.UTF_8));
-    gateway.start();
+        new Gateway(file, new PrintStream(audit, true, StandardCharsets.UTF_8), random, clock);
     host = "127.0.0.1:" + gateway.port();
     http = client();
     for (int i = 0; i < 100 && admin("GET", "/readyz", null).statusCode() != 200; i++) {
       TimeUnit.MILLISECONDS.sleep(100);
     }
-    assertThat(admin("GET", "/readyz", null).body()).isEqualTo("ok\n");
+    assertThat(admin("GET", "/readyz", null).body()).isEqualTo("ready\n");
     layout = imageLayout(directory.resolve("layout"));
   }
 
@@ -238,6 +231,7 @@ class GatewayIT {
   @Test
   void aFreezeRefusesUploadsWith405AndLetsPullsThroughUntilItEnds() throws Exception {
     assertThat(admin("GET", "/freeze", null).statusCode()).isEqualTo(401);
+    assertThat(admin("POST", "/freeze?ttl=soon", "freeze-secret").statusCode()).isEqualTo(400);
     assertThat(admin("POST", "/freeze?ttl=30s", "freeze-secret").body())
         .contains("\"frozen\":true");
     try {

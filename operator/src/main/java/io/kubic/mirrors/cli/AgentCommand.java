@@ -56,7 +56,7 @@ final class AgentCommand implements Callable<Integer> {
       names = "--node-name",
       defaultValue = "${env:NODE_NAME:-}",
       paramLabel = "NAME",
-      description = "The node's name, for messages.")
+      description = "The node's name, for messages (default: the variable NODE_NAME).")
   private String nodeName;
 
   @Option(

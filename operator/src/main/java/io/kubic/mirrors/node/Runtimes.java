@@ -38,12 +38,12 @@ public final class Runtimes {
   public static Optional<String> unsupported(String osImage) {
     if (osImage.startsWith("Talos")) {
       return Optional.of(
-          "Talos has no writable /etc; apply the patch of 'kubectl mirror render --runtime talos'");
+          "Talos has no writable /etc; put the mirrors into its machine configuration");
     }
     if (osImage.startsWith("Bottlerocket")) {
       return Optional.of(
-          "Bottlerocket has no writable /etc; apply the settings of"
-              + " 'kubectl mirror render --runtime bottlerocket'");
+          "Bottlerocket has no writable /etc; put the mirrors into"
+              + " settings.container-registry");
     }
     return Optional.empty();
   }

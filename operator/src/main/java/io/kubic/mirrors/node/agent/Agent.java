@@ -17,6 +17,7 @@ import io.kubic.mirrors.node.apply.Outcome;
 import io.kubic.mirrors.node.render.Containerd;
 import io.kubic.mirrors.node.render.NodeFile;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -149,7 +150,7 @@ public final class Agent {
       }
     } catch (InvalidSpecException e) {
       next = state(NodeReason.InvalidConfig, "", String.valueOf(e.getMessage()), false);
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) {
       next = state(NodeReason.WriteFailed, "", String.valueOf(e.getMessage()), false);
     }
     if (!next.equals(state)) {

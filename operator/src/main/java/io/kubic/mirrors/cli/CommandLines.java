@@ -1,6 +1,7 @@
 package io.kubic.mirrors.cli;
 
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.oci.RegistryException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 
@@ -24,6 +25,11 @@ public final class CommandLines {
             (e, line, result) ->
                 switch (e) {
                   case CommandException known -> report(line, known.exitCode(), known.getMessage());
+                  case RegistryException failure ->
+                      report(
+                          line,
+                          failure.reason().isUnavailable() ? ExitCode.UNAVAILABLE : ExitCode.FAILED,
+                          failure.getMessage());
                   case InvalidSpecException invalid ->
                       report(line, ExitCode.USAGE, invalid.getMessage());
                   default -> {

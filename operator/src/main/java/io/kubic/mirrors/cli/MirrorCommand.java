@@ -25,6 +25,13 @@ import picocli.CommandLine.Spec;
       AgentCommand.class,
       CheckCommand.class,
       RenderCommand.class,
+      PlanCommand.class,
+      LsCommand.class,
+      TagsCommand.class,
+      DigestCommand.class,
+      ManifestCommand.class,
+      RmCommand.class,
+      ConvertListCommand.class,
       GatewayCommand.class,
       OperatorCommand.class,
     })

@@ -24,6 +24,21 @@ demo: ## From nothing to a pod pulled through the mirror (CLUSTER=external: in y
 demo-down: ## Stop the demo and leave nothing behind
 	@e2e/demo.sh down
 
+.PHONY: test
+test: jdk ## Every test: unit, real parts, the whole story (NO_SKIP=1: a skip is a failure)
+	e2e/prerequisites.sh
+	e2e/tools/build.sh e2e/.run/bin
+	hack/image/build.sh
+	$(MVN) verify -Dmirror.noSkip=$(if $(NO_SKIP),true,false)
+
+.PHONY: e2e
+e2e: jdk ## The tests on real parts alone
+	e2e/prerequisites.sh
+	e2e/tools/build.sh e2e/.run/bin
+	hack/image/build.sh
+	$(MVN) -q -DskipTests -Dspotless.check.skip=true -pl crds,operator install
+	$(MVN) -pl e2e verify -Dmirror.noSkip=$(if $(NO_SKIP),true,false)
+
 .PHONY: unit
 unit: jdk ## Unit tests of all rooms (fast, nothing to install)
 	$(MVN) -pl crds,operator verify

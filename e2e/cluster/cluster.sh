@@ -183,7 +183,7 @@ import() { # node archive [name] : waits for containerd; the archive's only imag
   [ -z "${3:-}" ] && return
   local found; found=$(tar -xOf "$2" manifest.json | jq -r '.[0].RepoTags[0]')
   case $found in */*) ;; *) found=docker.io/library/$found ;; esac
-  on_node "$1" ctr -n k8s.io images tag --force "$found" "$3" >/dev/null
+  on_node "$1" ctr -n k8s.io images tag --force "$found" "$3" >/dev/null 2>&1
 }
 
 daemon() { # name netns command... : in the background, its output in log/NAME.log

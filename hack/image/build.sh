@@ -25,7 +25,7 @@ fi
 started=$SECONDS
 mvn -q -Pimage -pl crds,operator -DskipTests -Dspotless.check.skip=true "-Dimage.base=$base" -Djib.disableUpdateChecks=true -Djib.console=plain \
   "-Djib.baseImageCache=$cache/jib" "-Djib.applicationCache=$root/$target/jib-cache" -Djib.allowInsecureRegistries=false \
-  package
+  package 2>&1 | grep -vE "^.{0,8}WARNING|^.{0,12}$" || [ "${PIPESTATUS[0]}" = 0 ]
 say "jar and layers in $((SECONDS - started)) s"
 
 # --- class archives. They are made inside the image's own root, with its own Java: paths and times must be those of a pod.

@@ -87,7 +87,7 @@ public record NodeRegistryConfigSpec(
   public record Mirror(
       @JsonPropertyDescription("host, host/path or *.host")
           @Required
-          @Pattern("^(\\*\\.)?[a-zA-Z0-9\\[][a-zA-Z0-9.:\\[\\]-]*(/[a-z0-9._/-]+)?$")
+          @Pattern("^(\\*\\.)?[a-zA-Z0-9\\[][a-zA-Z0-9.:\\[\\]-]*(/[a-z0-9._-]+)*$")
           @Size(max = 512)
           String source,
       @Size(min = 1, max = 16) List<Endpoint> endpoints,
@@ -103,7 +103,7 @@ public record NodeRegistryConfigSpec(
   public record Endpoint(
       @JsonPropertyDescription("host[:port][/path]")
           @Required
-          @Pattern("^[a-zA-Z0-9\\[][a-zA-Z0-9.:\\[\\]-]*(/[a-z0-9._/-]+)?$")
+          @Pattern("^[a-zA-Z0-9\\[][a-zA-Z0-9.:\\[\\]-]*(/[a-z0-9._-]+)*$")
           @Size(max = 512)
           String location,
       @Default("All") Pull pull,

@@ -1,0 +1,111 @@
+package io.kubic.mirrors.e2e;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.Assertions;
+import org.junit.jupiter.api.Assumptions;
+
+/** The tools of this tree, and how a test runs them. */
+final class Lab {
+  static final Path TREE =
+      Path.of(System.getProperty("mirror.tree", "..")).toAbsolutePath().normalize();
+  static final Path TOOLS =
+      Path.of(System.getProperty("mirror.tools", TREE.resolve("e2e/.run/bin").toString()))
+          .toAbsolutePath();
+
+  private Lab() {}
+
+  /** How a command ended. */
+  record Result(int code, String out, String err) {
+    String line() {
+      return out.strip();
+    }
+
+    Result orFail() {
+      Assertions.assertEquals(0, code, () -> "out: " + tail(out) + "\nerr: " + tail(err));
+      return this;
+    }
+
+    private static String tail(String text) {
+      return text.substring(Math.max(0, text.length() - 2000));
+    }
+  }
+
+  /** Skips the test, or fails it where a skip is not allowed. */
+  static void require(boolean present, String what) {
+    if (Boolean.getBoolean("mirror.noSkip")) {
+      Assertions.assertTrue(present, what);
+    }
+    Assumptions.assumeTrue(present, what);
+  }
+
+  static String tool(String name) {
+    Path path = TOOLS.resolve(name);
+    require(Files.isExecutable(path), name + " is not built: make tools");
+    return path.toString();
+  }
+
+  static Result run(Duration limit, Map<String, String> env, List<String> command) {
+    try {
+      Path out = Files.createTempFile("lab", ".out");
+      Path err = Files.createTempFile("lab", ".err");
+      try {
+        ProcessBuilder builder =
+            new ProcessBuilder(command)
+                .directory(TREE.toFile())
+                .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
+                .redirectOutput(out.toFile())
+                .redirectError(err.toFile());
+        builder.environment().putAll(env);
+        Process process = builder.start();
+        if (!process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS)) {
+          process.destroyForcibly().waitFor();
+          Assertions.fail(command + " did not end in " + limit + ": " + Files.readString(err));
+        }
+        return new Result(
+            process.exitValue(),
+            Files.readString(out, StandardCharsets.UTF_8),
+            Files.readString(err, StandardCharsets.UTF_8));
+      } finally {
+        Files.delete(out);
+        Files.delete(err);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    }
+  }
+
+  static List<String> join(List<String> head, String... tail) {
+    List<String> all = new ArrayList<>(head);
+    all.addAll(List.of(tail));
+    return all;
+  }
+
+  /** Waits for a condition that other processes bring about. */
+  static void eventually(Duration limit, String what, BooleanSupplier condition) {
+    long end = System.nanoTime() + limit.toNanos();
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() > end) {
+        Assertions.fail("not within " + limit.toSeconds() + " s: " + what);
+      }
+      try {
+        Thread.sleep(500);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+}

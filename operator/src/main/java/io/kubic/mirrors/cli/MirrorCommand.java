@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
       "4:source or target unreachable or unauthorised, nothing done"
     },
     subcommands = {
+      ConvertAuthCommand.class,
       CommandLine.HelpCommand.class,
       AgentCommand.class,
       CheckCommand.class,

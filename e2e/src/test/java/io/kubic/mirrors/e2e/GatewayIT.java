@@ -203,7 +203,7 @@ class GatewayIT {
         "push",
         layout.toString(),
         host + "/src/app:1");
-    String digest = config();
+    String digest = layer();
     HttpRequest request =
         HttpRequest.newBuilder(URI.create("https://" + host + "/v2/dst/app/blobs/uploads/"))
             .header("Authorization", basic("push"))
@@ -273,10 +273,16 @@ class GatewayIT {
         .doesNotContain("admin-secret", "push-secret", "eyJ");
   }
 
-  private String config() throws IOException {
+  /** A blob that the repository links; a manifest's digest would not mount in any case. */
+  private String layer() throws IOException {
     try (var files = Files.list(layout.resolve("blobs/sha256"))) {
-      return "sha256:" + files.findFirst().orElseThrow().getFileName();
+      for (Path file : files.toList()) {
+        if (Files.readAllBytes(file)[0] == 0x1f) {
+          return "sha256:" + file.getFileName();
+        }
+      }
     }
+    throw new AssertionError("the layout has no layer");
   }
 
   private CertifiedKey writeLeaf(Path tls) throws IOException {

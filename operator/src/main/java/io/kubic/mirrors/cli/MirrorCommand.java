@@ -35,6 +35,7 @@ import picocli.CommandLine.Spec;
       ConvertListCommand.class,
       GatewayCommand.class,
       OperatorCommand.class,
+      SyncCommand.class,
     })
 final class MirrorCommand implements Runnable {
   @Spec private CommandSpec spec;

@@ -1,0 +1,311 @@
+package io.kubic.mirrors.sync;
+
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.oci.BlobContent;
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageSource;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Copies images between any two stores: blobs, then children, then the manifest with its tag, so
+ * that a tag never names what is not there. A blob that several images share comes from its source
+ * once per run and is mounted for the others. For one run; safe for threads.
+ */
+public final class Copier {
+  private final ImageStore target;
+  private final MirrorListSpec.IndexPolicy indexPolicy;
+  private final MirrorListSpec.FailurePolicy failurePolicy;
+  private final MirrorListSpec.Concurrency concurrency;
+  private final ExecutorService executor;
+
+  /** Blobs and manifests that are, or are about to be, in a repository of the target. */
+  private final Map<Place, CompletableFuture<Boolean>> placed = new ConcurrentHashMap<>();
+
+  /** The repository of the target that a blob was first brought to. */
+  private final Map<Digest, CompletableFuture<String>> homes = new ConcurrentHashMap<>();
+
+  private final AtomicLong transferred = new AtomicLong();
+  private final AtomicBoolean aborted = new AtomicBoolean();
+
+  private record Place(String repository, Digest digest) {}
+
+  /**
+   * One image to copy.
+   *
+   * @param repository at the source
+   * @param place the repository in the target
+   * @param tag null when only the digest names it
+   */
+  public record Work(
+      Plan.Item item,
+      ImageSource source,
+      String repository,
+      String place,
+      @Nullable String tag,
+      Closure closure) {}
+
+  /**
+   * @param executor one task per image and blob
+   */
+  public Copier(ImageStore target, MirrorListSpec spec, ExecutorService executor) {
+    this.target = target;
+    this.indexPolicy = spec.indexPolicy();
+    this.failurePolicy = spec.failurePolicy();
+    this.concurrency = spec.concurrency();
+    this.executor = executor;
+  }
+
+  /** Bytes of blobs and manifests written to the target so far. */
+  public long transferred() {
+    return transferred.get();
+  }
+
+  /**
+   * Copies everything; what failed for a reason that may have passed is tried once more at the end.
+   *
+   * @param listener told about every image's outcome, from several threads
+   */
+  public List<Outcome> copy(List<Work> work, Consumer<Outcome> listener) {
+    List<Outcome> outcomes = new ArrayList<>();
+    List<Work> again = new ArrayList<>();
+    List<Outcome> first = run(work, outcome -> tell(outcome, listener));
+    for (int i = 0; i < work.size(); i++) {
+      if (mayPass(first.get(i))) {
+        again.add(work.get(i));
+      } else {
+        outcomes.add(first.get(i));
+      }
+    }
+    outcomes.addAll(run(again, listener));
+    return outcomes;
+  }
+
+  private void tell(Outcome outcome, Consumer<Outcome> listener) {
+    if (!mayPass(outcome)) {
+      listener.accept(outcome);
+    }
+  }
+
+  private boolean mayPass(Outcome outcome) {
+    Reason reason = outcome.reason();
+    return reason != null
+        && reason.isTransient()
+        && failurePolicy == MirrorListSpec.FailurePolicy.Continue;
+  }
+
+  private List<Outcome> run(List<Work> work, Consumer<Outcome> listener) {
+    Semaphore images = new Semaphore(concurrency.images());
+    List<Future<Outcome>> running = new ArrayList<>(work.size());
+    try {
+      for (Work one : work) {
+        images.acquire();
+        running.add(
+            executor.submit(
+                () -> {
+                  try {
+                    Outcome outcome = copy(one);
+                    listener.accept(outcome);
+                    return outcome;
+                  } finally {
+                    images.release();
+                  }
+                }));
+      }
+      List<Outcome> outcomes = new ArrayList<>(work.size());
+      for (Future<Outcome> future : running) {
+        outcomes.add(future.get());
+      }
+      return outcomes;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new RegistryException(Reason.Cancelled, target.name(), "the copying was stopped");
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof RuntimeException known
+          ? known
+          : new IllegalStateException(e.getCause());
+    } finally {
+      running.forEach(future -> future.cancel(true));
+    }
+  }
+
+  private Outcome copy(Work work) {
+    AtomicLong written = new AtomicLong();
+    String source = work.item().source();
+    try {
+      if (aborted.get()) {
+        throw new RegistryException(
+            Reason.Cancelled, source, "an earlier image failed and failurePolicy is Abort");
+      }
+      copy(work, work.closure(), written);
+      return new Outcome(
+          source,
+          work.item().target(),
+          work.item().digest(),
+          Outcome.Result.Copied,
+          null,
+          null,
+          written.get(),
+          1);
+    } catch (RegistryException e) {
+      if (failurePolicy == MirrorListSpec.FailurePolicy.Abort) {
+        aborted.set(true);
+      }
+      return new Outcome(
+          source,
+          work.item().target(),
+          work.item().digest(),
+          Outcome.Result.Failed,
+          e.reason(),
+          e.object().equals(source) ? e.problem() : e.getMessage(),
+          written.get(),
+          e.attempts());
+    }
+  }
+
+  private void copy(Work work, Closure closure, AtomicLong written) {
+    blobs(work, closure, written);
+    for (Manifest child : closure.below()) {
+      once(
+          new Place(work.place(), child.digest()),
+          () -> {
+            target.putManifest(work.place(), child, null);
+            add(written, child.size());
+          });
+    }
+    try {
+      target.putManifest(work.place(), closure.top(), work.tag());
+      add(written, closure.top().size());
+    } catch (RegistryException e) {
+      boolean refused = e.reason() == Reason.TargetRejected || e.reason() == Reason.NotFound;
+      if (!closure.sparse() || !refused) {
+        throw e;
+      }
+      if (indexPolicy == MirrorListSpec.IndexPolicy.Fail) {
+        throw new RegistryException(
+            Reason.SparseIndexRejected,
+            work.item().target(),
+            "the target insists on all platforms of the index; set indexPolicy: Preserve to copy"
+                + " them all ("
+                + e.problem()
+                + ")");
+      }
+      copy(work, Closure.load(work.source(), work.repository(), closure.top(), List.of()), written);
+    }
+  }
+
+  private void blobs(Work work, Closure closure, AtomicLong written) {
+    Semaphore slots = new Semaphore(concurrency.blobs());
+    List<Future<?>> running = new ArrayList<>();
+    try {
+      for (Descriptor blob : closure.blobs()) {
+        slots.acquire();
+        running.add(
+            executor.submit(
+                () -> {
+                  try {
+                    once(new Place(work.place(), blob.digest()), () -> bring(work, blob, written));
+                  } finally {
+                    slots.release();
+                  }
+                }));
+      }
+      for (Future<?> future : running) {
+        future.get();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new RegistryException(
+          Reason.Cancelled, work.item().source(), "the copying was stopped");
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof RuntimeException known
+          ? known
+          : new IllegalStateException(e.getCause());
+    } finally {
+      running.forEach(future -> future.cancel(true));
+    }
+  }
+
+  /** Brings a blob to a repository: from its source the first time, by a mount afterwards. */
+  private void bring(Work work, Descriptor blob, AtomicLong written) {
+    BlobContent upstream = offset -> work.source().blob(work.repository(), blob, offset);
+    CompletableFuture<String> mine = new CompletableFuture<>();
+    CompletableFuture<String> first = homes.putIfAbsent(blob.digest(), mine);
+    if (first != null) {
+      String home = null;
+      try {
+        home = first.join();
+      } catch (CompletionException e) {
+        // Whoever fetched it failed, perhaps for a reason of his own: try it ourselves.
+      }
+      String from = home;
+      put(
+          work,
+          blob,
+          from,
+          from == null ? upstream : offset -> target.blob(from, blob, offset),
+          written);
+      return;
+    }
+    try {
+      put(work, blob, null, upstream, written);
+      mine.complete(work.place());
+    } catch (RuntimeException e) {
+      homes.remove(blob.digest(), mine);
+      mine.completeExceptionally(e);
+      throw e;
+    }
+  }
+
+  private void put(
+      Work work, Descriptor blob, @Nullable String from, BlobContent content, AtomicLong written) {
+    switch (target.putBlob(work.place(), blob, from, content)) {
+      case PRESENT, MOUNTED -> {}
+      case WRITTEN -> add(written, blob.size());
+    }
+  }
+
+  private void add(AtomicLong written, long bytes) {
+    written.addAndGet(bytes);
+    transferred.addAndGet(bytes);
+  }
+
+  /** Does something for a place once per run; whoever comes while it is done waits for it. */
+  private void once(Place place, Runnable action) {
+    CompletableFuture<Boolean> mine = new CompletableFuture<>();
+    CompletableFuture<Boolean> first = placed.putIfAbsent(place, mine);
+    if (first != null) {
+      try {
+        first.join();
+      } catch (CompletionException e) {
+        throw e.getCause() instanceof RegistryException known ? known : e;
+      }
+      return;
+    }
+    try {
+      action.run();
+      mine.complete(true);
+    } catch (RuntimeException e) {
+      placed.remove(place, mine);
+      mine.completeExceptionally(e);
+      throw e;
+    }
+  }
+}

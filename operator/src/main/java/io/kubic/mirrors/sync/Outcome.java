@@ -1,0 +1,49 @@
+package io.kubic.mirrors.sync;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.Reason;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What became of one image; its JSON form is a contract.
+ *
+ * @param digest null when the source never told it
+ * @param reason why it failed; null unless it did
+ * @param message one line without secrets; null when there is nothing to say
+ * @param bytes that were written to the target for it
+ * @param attempts at least 1
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record Outcome(
+    String source,
+    String target,
+    @Nullable Digest digest,
+    Result result,
+    @Nullable Reason reason,
+    @Nullable String message,
+    long bytes,
+    int attempts)
+    implements Comparable<Outcome> {
+
+  public Outcome {
+    if ((result == Result.Failed) != (reason != null)) {
+      throw new IllegalArgumentException(source + ": a failure has a reason, and only a failure");
+    }
+  }
+
+  /** How it ended. */
+  public enum Result {
+    Copied,
+    Skipped,
+    Failed,
+    Drifted,
+    Pruned
+  }
+
+  @Override
+  public int compareTo(Outcome other) {
+    int order = target.compareTo(other.target);
+    return order != 0 ? order : source.compareTo(other.source);
+  }
+}

@@ -1,0 +1,76 @@
+package io.kubic.mirrors.sync;
+
+import io.kubic.mirrors.list.Selection;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run did: one outcome for each image. Exit code, termination message, status and metrics
+ * all come from here.
+ *
+ * @param images sorted
+ * @param complete whether every source could be seen whole
+ */
+public record Report(Termination.Summary summary, List<Outcome> images, boolean complete) {
+  public Report {
+    images = List.copyOf(images);
+  }
+
+  /**
+   * @param referrers how many of the images are signatures, attestations and the like
+   * @param requests HTTP requests sent
+   */
+  public static Report of(List<Outcome> outcomes, int referrers, long requests, boolean complete) {
+    List<Outcome> sorted = outcomes.stream().sorted().toList();
+    return new Report(
+        new Termination.Summary(
+            count(sorted, Outcome.Result.Copied),
+            count(sorted, Outcome.Result.Skipped),
+            count(sorted, Outcome.Result.Failed),
+            count(sorted, Outcome.Result.Drifted),
+            count(sorted, Outcome.Result.Pruned),
+            referrers,
+            sorted.stream().mapToLong(Outcome::bytes).sum(),
+            requests),
+        sorted,
+        complete);
+  }
+
+  private static int count(List<Outcome> outcomes, Outcome.Result result) {
+    return (int) outcomes.stream().filter(outcome -> outcome.result() == result).count();
+  }
+
+  /** Whether everything was listed and nothing failed. */
+  public boolean isSuccessful() {
+    return complete && summary.failed() == 0;
+  }
+
+  /** The same in at most 4 KiB. */
+  public Termination termination(
+      @Nullable Plan plan, List<Selection.SourceCount> sources, @Nullable String reportRef) {
+    return new Termination(
+        plan == null ? null : plan.hash(),
+        plan == null ? null : plan.planned(),
+        summary,
+        complete,
+        images.stream()
+            .filter(outcome -> outcome.result() == Outcome.Result.Failed)
+            .map(
+                o ->
+                    new Termination.Failure(
+                        o.source(), String.valueOf(o.reason()), o.message(), o.attempts()))
+            .toList(),
+        sources.stream()
+            .map(
+                s ->
+                    new Termination.Source(
+                        s.registry(),
+                        s.name(),
+                        s.repositories(),
+                        (int) Math.min(s.tags(), Integer.MAX_VALUE),
+                        s.selected()))
+            .toList(),
+        reportRef,
+        null);
+  }
+}

@@ -226,11 +226,12 @@ public record NodeConfig(
    * @param successThreshold successes in a row that bring it back, 1 to 100
    */
   public record Health(
-      String interval, int failureThreshold, int successThreshold, boolean withdraw) {
+      String interval, int failureThreshold, int successThreshold, Boolean withdraw) {
     public Health {
       interval = interval == null ? "10s" : interval;
       failureThreshold = failureThreshold == 0 ? 3 : failureThreshold;
       successThreshold = successThreshold == 0 ? 2 : successThreshold;
+      withdraw = withdraw == null || withdraw;
       between(interval, "health.interval", Duration.ofSeconds(1), Duration.ofHours(1));
       if (failureThreshold < 1 || failureThreshold > 100) {
         throw new InvalidSpecException("health.failureThreshold", "is not within 1 and 100");

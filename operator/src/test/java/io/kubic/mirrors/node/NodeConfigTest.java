@@ -73,6 +73,12 @@ class NodeConfigTest {
   }
 
   @Test
+  void aMirrorIsWithdrawnUnlessItIsSaidOtherwise() {
+    NodeConfig config = NodeConfig.fromJson("{\"name\":\"n\",\"health\":{\"interval\":\"2s\"}}");
+    assertThat(config.health().withdraw()).isTrue();
+  }
+
+  @Test
   void aMirrorIsNotItsOwnSource() {
     assertThatThrownBy(
             () ->

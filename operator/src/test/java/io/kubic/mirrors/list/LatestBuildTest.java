@@ -2,7 +2,6 @@ package io.kubic.mirrors.list;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -121,18 +120,13 @@ class LatestBuildTest {
   }
 
   @Test
-  void aHundredThousandTagsTakeLessThanASecond() {
+  void aHundredThousandTagsAreNoTrouble() {
     List<String> tags = new ArrayList<>();
     for (int i = 0; i < 100_000; i++) {
       tags.add(
           "1." + (i / 1000) + "." + (i / 50 % 20) + "-rev" + (i % 5) + "-build" + i % 50 + ".1");
     }
-    keep(tags);
-    long start = System.nanoTime();
-    List<String> kept = keep(tags);
-    Duration took = Duration.ofNanos(System.nanoTime() - start);
-    assertThat(kept).hasSize(2000);
-    assertThat(took).isLessThan(Duration.ofSeconds(1));
+    assertThat(keep(tags)).hasSize(2000);
   }
 
   private static List<String> keep(List<String> tags) {

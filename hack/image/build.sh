@@ -38,11 +38,12 @@ tar -C "$work/tar" -xf $target/jib-image.tar
 if [ ${#lists[@]} -gt 0 ]; then
   for layer in $(jq -r '.[0].Layers[]' "$work/tar/manifest.json"); do tar -C "$work/root" -xzf "$work/tar/$layer"; done
   mkdir -p "$work/root/proc"
+  inside() { unshare -rm sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$@"' "$work/root" "$work/root" /opt/java/bin/java "$@"; }
   for list in "${lists[@]}"; do
     role=$(basename "$list" .lst)
     cp "$list" "$work/root/tmp/$role.lst"
     # The collector and the heap's header are part of an archive; the other flags of the role are not.
-    if ! unshare -rm sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$@"' "$work/root" "$work/root" /opt/java/bin/java \
+    if ! inside \
         -XX:+UseSerialGC -Xmx256m -Xshare:dump -XX:SharedClassListFile=/tmp/$role.lst -XX:SharedArchiveFile=/tmp/$role.jsa \
         -Xlog:disable -Xlog:all=error:stderr -cp @/app/jib-classpath-file >"$work/$role.log" 2>&1; then
       say "the class archive of $role was not made (it runs without):"; tail -n 5 "$work/$role.log"; continue
@@ -52,6 +53,11 @@ if [ ${#lists[@]} -gt 0 ]; then
     { cat operator/src/main/image/app/$role.jvm
       printf '%s\n' -XX:+UnlockDiagnosticVMOptions -XX:ArchiveRelocationMode=0 -XX:SharedArchiveFile=/app/$role.jsa -Xshare:auto
     } >"$work/layer/app/$role.jvm"
+    # Proof: with -Xshare:on a JVM whose archive does not fit its jars does not start.
+    cp "$work/layer/app/$role".* "$work/root/app/"
+    if ! inside @/app/$role.jvm -Xshare:on -cp @/app/jib-classpath-file io.kubic.mirrors.Main --version >"$work/$role.log" 2>&1; then
+      say "the class archive of $role is not usable (it runs without):"; tail -n 5 "$work/$role.log"; rm "$work/layer/app/$role".*
+    fi
   done
 fi
 

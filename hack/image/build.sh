@@ -36,7 +36,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/tar" "$work/root" "$work/layer/app"
 tar -C "$work/tar" -xf $target/jib-image.tar
 if [ ${#lists[@]} -gt 0 ]; then
-  for layer in $(jq -r '.[0].Layers[]' "$work/tar/manifest.json"); do tar -C "$work/root" -xzf "$work/tar/$layer"; done
+  for layer in $(jq -r '.[0].Layers[]' "$work/tar/manifest.json"); do tar --warning=no-unknown-keyword -C "$work/root" -xzf "$work/tar/$layer"; done
   mkdir -p "$work/root/proc"
   inside() { unshare -rm sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$@"' "$work/root" "$work/root" /opt/java/bin/java "$@"; }
   for list in "${lists[@]}"; do

@@ -212,8 +212,6 @@ final class RenderCommand implements Callable<Integer> {
           new NodeConfig.Verify(wanted.verify().mode(), wanted.verify().image()),
           wanted.driftPolicy(),
           wanted.removalPolicy(),
-          wanted.runtimeRestart(),
-          wanted.trust().systemStore(),
           false);
     } catch (InvalidSpecException e) {
       throw new InvalidSpecException(file + ": spec", String.valueOf(e.getMessage()));

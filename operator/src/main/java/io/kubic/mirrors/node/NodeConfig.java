@@ -13,7 +13,6 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.DriftPolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Pull;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RemovalPolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
-import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RuntimeRestart;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.ShortNameMode;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.SourcePolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.VerifyMode;
@@ -62,8 +61,6 @@ public record NodeConfig(
     Verify verify,
     DriftPolicy driftPolicy,
     RemovalPolicy removalPolicy,
-    RuntimeRestart runtimeRestart,
-    boolean systemStore,
     boolean remove) {
 
   /** The key of the ConfigMap and the name of the file. */
@@ -102,7 +99,6 @@ public record NodeConfig(
     verify = verify == null ? new Verify(VerifyMode.Resolve, null) : verify;
     driftPolicy = driftPolicy == null ? DriftPolicy.Correct : driftPolicy;
     removalPolicy = removalPolicy == null ? RemovalPolicy.Restore : removalPolicy;
-    runtimeRestart = runtimeRestart == null ? RuntimeRestart.Never : runtimeRestart;
 
     between(dialTimeout, "dialTimeout", Duration.ofMillis(100), Duration.ofMinutes(1));
     if (runtimes.size() > 1 && runtimes.contains(Runtime.Auto)) {
@@ -309,8 +305,6 @@ public record NodeConfig(
         verify,
         driftPolicy,
         removalPolicy,
-        runtimeRestart,
-        systemStore,
         remove);
   }
 

@@ -8,12 +8,6 @@ public final class Api {
   /** Any new value makes the operator run now; echoed in {@code status.lastHandledReconcileAt}. */
   public static final String RECONCILE_AT = GROUP + "/reconcile-at";
 
-  /** Carries the hash of the plan that a person approved ({@code approval: Manual}). */
-  public static final String APPROVE = GROUP + "/approve";
-
-  /** Set to {@code "true"}: a MirrorRegistry may be deleted although nodes still point at it. */
-  public static final String FORCE_DELETE = GROUP + "/force-delete";
-
   /** A Go duration of hours, minutes, seconds and milliseconds, as in {@code 1h30m}. */
   static final String DURATION = "^([0-9]+(ms|s|m|h))+$";
 

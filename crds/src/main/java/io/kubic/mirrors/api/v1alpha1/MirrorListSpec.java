@@ -57,16 +57,11 @@ public record MirrorListSpec(
     @JsonPropertyDescription("Where the target refuses a sparse index: all platforms, or fail.")
         @Default("Preserve")
         IndexPolicy indexPolicy,
-    @JsonPropertyDescription("What becomes of images that are no longer selected.") Prune prune,
     @JsonPropertyDescription("Abort stops at the first image that fails.") @Default("Continue")
         FailurePolicy failurePolicy,
     Retry retry,
     Concurrency concurrency,
     @JsonPropertyDescription("Stops a selection that explodes before the first byte.") Guard guard,
-    @JsonPropertyDescription("Manual waits for the annotation mirrors.kubic.io/approve: <hash>.")
-        @Default("Automatic")
-        Approval approval,
-    @JsonPropertyDescription("Copy exactly these digests.") @Nullable Lock lock,
     @JsonPropertyDescription("Additions to the sync Jobs.") JobTemplate jobTemplate,
     @JsonPropertyDescription("Plan and report only.") @Default("false") Boolean dryRun,
     @JsonPropertyDescription("No new runs; a running one is finished.") @Default("false")
@@ -80,12 +75,10 @@ public record MirrorListSpec(
     layout = layout == null ? Layout.Scoped : layout;
     tagPolicy = tagPolicy == null ? TagPolicy.Follow : tagPolicy;
     indexPolicy = indexPolicy == null ? IndexPolicy.Preserve : indexPolicy;
-    prune = prune == null ? new Prune(null, null, null, null) : prune;
     failurePolicy = failurePolicy == null ? FailurePolicy.Continue : failurePolicy;
     retry = retry == null ? new Retry(null, null, null, null) : retry;
-    concurrency = concurrency == null ? new Concurrency(null, null, null) : concurrency;
+    concurrency = concurrency == null ? new Concurrency(null, null) : concurrency;
     guard = guard == null ? new Guard(null, null) : guard;
-    approval = approval == null ? Approval.Automatic : approval;
     jobTemplate = jobTemplate == null ? new JobTemplate(null, null, null, null, null) : jobTemplate;
     dryRun = dryRun != null && dryRun;
     suspend = suspend != null && suspend;
@@ -272,28 +265,6 @@ public record MirrorListSpec(
     Fail
   }
 
-  /** Removal of what is no longer selected. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record Prune(
-      @Default("Never") PruneMode mode,
-      @Default("168h") @Pattern(Api.DURATION) @Size(max = 32) String gracePeriod,
-      @Default("10") @Min(0) @Max(100) Integer maxDeletePercent,
-      @Default("true") Boolean protectInUse) {
-    public Prune {
-      mode = mode == null ? PruneMode.Never : mode;
-      gracePeriod = gracePeriod == null ? "168h" : gracePeriod;
-      maxDeletePercent = maxDeletePercent == null ? 10 : maxDeletePercent;
-      protectInUse = protectInUse == null || protectInUse;
-    }
-  }
-
-  /** Whether anything is removed. */
-  public enum PruneMode {
-    Never,
-    Report,
-    Delete
-  }
-
   /** What a failed image means for the others. */
   public enum FailurePolicy {
     Continue,
@@ -322,14 +293,10 @@ public record MirrorListSpec(
   /** Work done at once. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Concurrency(
-      @Default("8") @Min(1) @Max(64) Integer images,
-      @Default("4") @Min(1) @Max(64) Integer blobs,
-      @JsonPropertyDescription("Above 1: an Indexed Job.") @Default("1") @Min(1) @Max(64)
-          Integer shards) {
+      @Default("8") @Min(1) @Max(64) Integer images, @Default("4") @Min(1) @Max(64) Integer blobs) {
     public Concurrency {
       images = images == null ? 8 : images;
       blobs = blobs == null ? 4 : blobs;
-      shards = shards == null ? 1 : shards;
     }
   }
 
@@ -340,18 +307,6 @@ public record MirrorListSpec(
       maxImages = maxImages == null ? 20000 : maxImages;
     }
   }
-
-  /** Who starts the copying. */
-  public enum Approval {
-    Automatic,
-    Manual
-  }
-
-  /** Exact digests. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record Lock(
-      @JsonPropertyDescription("A ConfigMap with a plan under the key lock.json.") @Required
-          KeyRef configMapRef) {}
 
   /** Additions to the pods of Jobs. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)

@@ -21,8 +21,6 @@ public record MirrorListStatus(
     @Nullable String lastSyncTime,
     @Nullable String lastSuccessfulTime,
     @Nullable String nextSyncTime,
-    @JsonPropertyDescription("Digest-pinned OCI artifact in the mirror with the report.")
-        @Nullable String reportRef,
     @JsonPropertyDescription("The Job of the current or last run.") @Nullable String job,
     @JsonPropertyDescription("Hash of the selection that the last successful run copied.")
         @Nullable String syncedHash) {
@@ -40,8 +38,7 @@ public record MirrorListStatus(
       @Nullable Integer repositories,
       @Nullable Integer images,
       @Nullable Long bytes,
-      @Nullable Long bytesToTransfer,
-      @Nullable Integer pruneCandidates) {}
+      @Nullable Long bytesToTransfer) {}
 
   /** What was done. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -50,7 +47,6 @@ public record MirrorListStatus(
       @Nullable Integer skipped,
       @Nullable Integer failed,
       @Nullable Integer drifted,
-      @Nullable Integer pruned,
       @Nullable Integer referrers) {}
 
   /** One image that failed; at most 20 are told. */

@@ -10,7 +10,6 @@ import io.fabric8.generator.annotation.Required;
 import io.fabric8.generator.annotation.Size;
 import io.fabric8.generator.annotation.ValidationRule;
 import io.fabric8.kubernetes.api.model.Affinity;
-import io.fabric8.kubernetes.api.model.LabelSelector;
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.fabric8.kubernetes.api.model.ResourceRequirements;
 import io.fabric8.kubernetes.api.model.Toleration;
@@ -22,15 +21,10 @@ import org.jspecify.annotations.Nullable;
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
 @ValidationRule(
     value =
-        "!has(self.replicas) || self.replicas == 1 || has(self.external) || (has(self.storage) &&"
+        "!has(self.replicas) || self.replicas == 1 || (has(self.storage) &&"
             + " (has(self.storage.s3) || (has(self.storage.persistentVolumeClaim) &&"
             + " self.storage.persistentVolumeClaim.accessMode == 'ReadWriteMany')))",
     message = "replicas above 1 need storage.s3 or a ReadWriteMany claim")
-@ValidationRule(
-    value =
-        "!has(self.external) || !(has(self.storage) || has(self.auth) ||"
-            + " has(self.garbageCollection))",
-    message = "external excludes storage, auth and garbageCollection")
 public record MirrorRegistrySpec(
     @JsonPropertyDescription("Registry pods; more than one needs s3 or a ReadWriteMany claim.")
         @Default("1")
@@ -40,16 +34,11 @@ public record MirrorRegistrySpec(
     @JsonPropertyDescription("The distribution image; default: the one pinned by the operator.")
         @Size(min = 1, max = 512)
         @Nullable String image,
-    @JsonPropertyDescription("Adopt a registry that exists instead of deploying one.")
-        @Nullable External external,
     @JsonPropertyDescription("Where the images are kept; default: a 50Gi claim.") Storage storage,
     @JsonPropertyDescription("How nodes and people reach the registry.") Endpoint endpoint,
     @JsonPropertyDescription("Who may list, pull, push and delete.") Auth auth,
     @JsonPropertyDescription("Who signs the registry's certificate, and how long it lives.")
         Certificates certificates,
-    @JsonPropertyDescription("When unreachable content is removed.")
-        GarbageCollection garbageCollection,
-    @JsonPropertyDescription("When every blob is re-hashed; default: never.") @Nullable Scrub scrub,
     @JsonPropertyDescription("Lets a platform-filtered index keep its digest.") @Default("true")
         Boolean sparseIndexes,
     @JsonPropertyDescription("Pull Secrets for the pods of this registry.") @Size(max = 8)
@@ -61,14 +50,9 @@ public record MirrorRegistrySpec(
   public MirrorRegistrySpec {
     replicas = replicas == null ? 1 : replicas;
     storage = storage == null ? new Storage(null, null, null, null, null) : storage;
-    endpoint = endpoint == null ? new Endpoint(null, null, null, null) : endpoint;
-    auth = auth == null ? new Auth(null, null, null, null, null, null, null) : auth;
-    certificates =
-        certificates == null ? new Certificates(null, null, null, null, null) : certificates;
-    garbageCollection =
-        garbageCollection == null
-            ? new GarbageCollection(null, null, null, null)
-            : garbageCollection;
+    endpoint = endpoint == null ? new Endpoint(null, null, null) : endpoint;
+    auth = auth == null ? new Auth(null, null, null, null, null) : auth;
+    certificates = certificates == null ? new Certificates(null, null, null, null) : certificates;
     sparseIndexes = sparseIndexes == null || sparseIndexes;
     pullSecretsRef = pullSecretsRef == null ? List.of() : List.copyOf(pullSecretsRef);
     podTemplate =
@@ -80,24 +64,8 @@ public record MirrorRegistrySpec(
 
   /** All defaults, as of {@code spec: {}}. */
   public static MirrorRegistrySpec defaults() {
-    return new MirrorRegistrySpec(
-        null, null, null, null, null, null, null, null, null, null, null, null, null);
+    return new MirrorRegistrySpec(null, null, null, null, null, null, null, null, null, null);
   }
-
-  /** A registry that exists already. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record External(
-      @JsonPropertyDescription("https://host[:port]")
-          @Required
-          @Pattern("^https?://[^/\\s@?#]+$")
-          @Size(max = 512)
-          String url,
-      @JsonPropertyDescription("ConfigMap key with its CA; default key ca.crt.")
-          @Nullable KeyRef caBundleRef,
-      @JsonPropertyDescription("Secret with credentials that may push.")
-          @Nullable LocalRef pushSecretRef,
-      @JsonPropertyDescription("Secret with credentials that may pull.")
-          @Nullable LocalRef pullSecretRef) {}
 
   /** Where content lives; exactly one member, none means a claim. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -200,11 +168,7 @@ public record MirrorRegistrySpec(
 
   /** One origin for registry and tokens. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)
-  @ValidationRule(
-      value = "!has(self.type) || self.type != 'Ingress' || has(self.hostname)",
-      message = "type Ingress needs a hostname")
   public record Endpoint(
-      @Default("ClusterIP") EndpointType type,
       @JsonPropertyDescription("Nodes use this name instead of an address; they must resolve it.")
           @Pattern("^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
           @Size(max = 253)
@@ -214,18 +178,9 @@ public record MirrorRegistrySpec(
           @Size(max = 32)
           List<@Pattern("^[a-zA-Z0-9*]([-a-zA-Z0-9.:]*[a-zA-Z0-9])?$") String> extraNames) {
     public Endpoint {
-      type = type == null ? EndpointType.ClusterIP : type;
       port = port == null ? 5000 : port;
       extraNames = extraNames == null ? List.of() : List.copyOf(extraNames);
     }
-  }
-
-  /** How the registry is published. */
-  public enum EndpointType {
-    ClusterIP,
-    NodePort,
-    LoadBalancer,
-    Ingress
   }
 
   /** Who may do what. */
@@ -242,19 +197,13 @@ public record MirrorRegistrySpec(
       @JsonPropertyDescription("How long a token is good, 1m to 1h.")
           @Default("15m")
           @Pattern(Api.DURATION)
-          String tokenLifetime,
-      @JsonPropertyDescription("Replaces the passwords of the generated users.")
-          PasswordRotation passwordRotation,
-      @JsonPropertyDescription("Keeps a pull Secret in the selected namespaces.")
-          @Nullable PullSecret pullSecret) {
+          String tokenLifetime) {
     public Auth {
       mode = mode == null ? AuthMode.Token : mode;
       anonymousPull = anonymousPull == null || anonymousPull;
       users = users == null ? List.of() : List.copyOf(users);
       acl = acl == null ? List.of() : List.copyOf(acl);
       tokenLifetime = tokenLifetime == null ? "15m" : tokenLifetime;
-      passwordRotation =
-          passwordRotation == null ? new PasswordRotation(null, null) : passwordRotation;
     }
   }
 
@@ -309,25 +258,6 @@ public record MirrorRegistrySpec(
     }
   }
 
-  /** When generated passwords are replaced. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record PasswordRotation(
-      @JsonPropertyDescription("0s: on request only.") @Default("720h") @Pattern(Api.DURATION)
-          String interval,
-      @JsonPropertyDescription("How long the old password stays good.")
-          @Default("24h")
-          @Pattern(Api.DURATION)
-          String overlap) {
-    public PasswordRotation {
-      interval = interval == null ? "720h" : interval;
-      overlap = overlap == null ? "24h" : overlap;
-    }
-  }
-
-  /** Where the pull Secret goes. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record PullSecret(@Required LabelSelector namespaceSelector) {}
-
   /** The registry's certificate. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   @ValidationRule(
@@ -336,46 +266,15 @@ public record MirrorRegistrySpec(
               + " duration(self.renewBefore) < duration(self.duration)",
       message = "renewBefore must be less than half of duration")
   public record Certificates(
-      Issuer issuer,
       @Default("2160h") @Pattern(Api.DURATION) @Size(max = 32) String duration,
       @Default("720h") @Pattern(Api.DURATION) @Size(max = 32) String renewBefore,
       CertificateAuthority ca,
       PrivateKey privateKey) {
     public Certificates {
-      issuer = issuer == null ? new Issuer(null, null, null) : issuer;
       duration = duration == null ? "2160h" : duration;
       renewBefore = renewBefore == null ? "720h" : renewBefore;
       ca = ca == null ? new CertificateAuthority(null, null) : ca;
       privateKey = privateKey == null ? new PrivateKey(null, null) : privateKey;
-    }
-  }
-
-  /** Who signs; none means selfSigned. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  @ValidationRule(
-      value =
-          "[has(self.selfSigned), has(self.secretRef), has(self.certManager)].filter(x, x).size()"
-              + " <= 1",
-      message = "at most one of selfSigned, secretRef, certManager")
-  public record Issuer(
-      @JsonPropertyDescription("A CA of this registry's own (default).")
-          @Nullable SelfSigned selfSigned,
-      @JsonPropertyDescription("A kubernetes.io/tls Secret with an official certificate.")
-          @Nullable LocalRef secretRef,
-      @JsonPropertyDescription("An issuer of cert-manager.") @Nullable CertManager certManager) {}
-
-  /** A CA of the registry's own. */
-  public record SelfSigned() {}
-
-  /** An issuer of cert-manager. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record CertManager(
-      @Required @Size(max = 253) String name,
-      @Default("Issuer") @Size(max = 63) String kind,
-      @Default("cert-manager.io") @Size(max = 253) String group) {
-    public CertManager {
-      kind = kind == null ? "Issuer" : kind;
-      group = group == null ? "cert-manager.io" : group;
     }
   }
 
@@ -413,25 +312,6 @@ public record MirrorRegistrySpec(
     ECDSA,
     RSA
   }
-
-  /** Removal of unreachable content. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record GarbageCollection(
-      @Default("0 3 * * 0") @Pattern(Api.CRON) @Size(max = 64) String schedule,
-      @Default("Etc/UTC") @Size(max = 64) String timeZone,
-      @Default("false") Boolean dryRun,
-      @Default("false") Boolean suspend) {
-    public GarbageCollection {
-      schedule = schedule == null ? "0 3 * * 0" : schedule;
-      timeZone = timeZone == null ? "Etc/UTC" : timeZone;
-      dryRun = dryRun != null && dryRun;
-      suspend = suspend != null && suspend;
-    }
-  }
-
-  /** Re-hashing of all content. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record Scrub(@Required @Pattern(Api.CRON) @Size(max = 64) String schedule) {}
 
   /** Additions to pods. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)

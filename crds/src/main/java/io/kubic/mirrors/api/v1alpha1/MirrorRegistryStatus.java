@@ -16,7 +16,6 @@ public record MirrorRegistryStatus(
     @Nullable Certificate certificate,
     @Nullable NodesTrusting nodesTrusting,
     @Nullable Credentials credentials,
-    @Nullable GarbageCollection garbageCollection,
     @Nullable Integer replicas,
     @Nullable Integer readyReplicas,
     @Nullable String version) {
@@ -63,14 +62,5 @@ public record MirrorRegistryStatus(
   public record Credentials(
       @Nullable LocalRef adminSecretRef,
       @Nullable LocalRef pushSecretRef,
-      @Nullable LocalRef pullSecretRef,
-      @Nullable String nextRotation) {}
-
-  /** The last and the next collection. */
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record GarbageCollection(
-      @Nullable String lastRun,
-      @Nullable String lastResult,
-      @Nullable Long freedBytes,
-      @Nullable String nextRun) {}
+      @Nullable LocalRef pullSecretRef) {}
 }

@@ -40,8 +40,6 @@ public record NodeRegistryConfigSpec(
     @JsonPropertyDescription("Default [Auto]: what is found on the node.") @Size(max = 8)
         List<Runtime> runtimes,
     Trust trust,
-    @JsonPropertyDescription("Pull credentials; only where anonymousPull is off.")
-        @Nullable ObjectRef credentialsSecretRef,
     @JsonPropertyDescription("Time for a connection, where the runtime has it.")
         @Default("2s")
         @Pattern(Api.DURATION)
@@ -55,9 +53,6 @@ public record NodeRegistryConfigSpec(
         DriftPolicy driftPolicy,
     @JsonPropertyDescription("Whether deletion restores what was there.") @Default("Restore")
         RemovalPolicy removalPolicy,
-    @JsonPropertyDescription("Only for a runtime that needs one to read the configuration.")
-        @Default("Never")
-        RuntimeRestart runtimeRestart,
     Agent agent,
     @JsonPropertyDescription("Stops all changes; what runs keeps running.") @Default("false")
         Boolean suspend) {
@@ -70,14 +65,13 @@ public record NodeRegistryConfigSpec(
         unqualifiedSearchRegistries == null ? List.of() : List.copyOf(unqualifiedSearchRegistries);
     runtimes =
         runtimes == null || runtimes.isEmpty() ? List.of(Runtime.Auto) : List.copyOf(runtimes);
-    trust = trust == null ? new Trust(null, null, null) : trust;
+    trust = trust == null ? new Trust(null, null) : trust;
     dialTimeout = dialTimeout == null ? "2s" : dialTimeout;
     health = health == null ? new Health(null, null, null, null) : health;
     rollout = rollout == null ? new Rollout(null, null, null) : rollout;
     verify = verify == null ? new Verify(null, null) : verify;
     driftPolicy = driftPolicy == null ? DriftPolicy.Correct : driftPolicy;
     removalPolicy = removalPolicy == null ? RemovalPolicy.Restore : removalPolicy;
-    runtimeRestart = runtimeRestart == null ? RuntimeRestart.Never : runtimeRestart;
     agent = agent == null ? new Agent(null, null, null) : agent;
     suspend = suspend != null && suspend;
   }
@@ -158,13 +152,10 @@ public record NodeRegistryConfigSpec(
   @JsonInclude(JsonInclude.Include.NON_EMPTY)
   public record Trust(
       @Default("true") Boolean includeRegistryCA,
-      @Size(max = 32) List<AdditionalCa> additionalCAs,
-      @JsonPropertyDescription("Also into the distribution's own trust store.") @Default("false")
-          Boolean systemStore) {
+      @Size(max = 32) List<AdditionalCa> additionalCAs) {
     public Trust {
       includeRegistryCA = includeRegistryCA == null || includeRegistryCA;
       additionalCAs = additionalCAs == null ? List.of() : List.copyOf(additionalCAs);
-      systemStore = systemStore != null && systemStore;
     }
   }
 
@@ -211,10 +202,10 @@ public record NodeRegistryConfigSpec(
   /** The proof a node gives. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Verify(
-      @JsonPropertyDescription("Resolve: TLS, token and a manifest. Pull: through the runtime.")
+      @JsonPropertyDescription("Resolve: TLS, token and a manifest, as the runtime would.")
           @Default("Resolve")
           VerifyMode mode,
-      @JsonPropertyDescription("The image that is resolved or pulled.") @Size(max = 512)
+      @JsonPropertyDescription("The image that is resolved.") @Size(max = 512)
           @Nullable String image) {
     public Verify {
       mode = mode == null ? VerifyMode.Resolve : mode;
@@ -224,7 +215,6 @@ public record NodeRegistryConfigSpec(
   /** What is proven. */
   public enum VerifyMode {
     Resolve,
-    Pull,
     None
   }
 
@@ -238,12 +228,6 @@ public record NodeRegistryConfigSpec(
   public enum RemovalPolicy {
     Restore,
     Leave
-  }
-
-  /** Whether a runtime may be restarted. */
-  public enum RuntimeRestart {
-    Never,
-    IfRequired
   }
 
   /** Additions to the agent's pods. */

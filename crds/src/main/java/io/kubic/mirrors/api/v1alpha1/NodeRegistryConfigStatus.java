@@ -14,8 +14,6 @@ public record NodeRegistryConfigStatus(
     List<Condition> conditions,
     @JsonPropertyDescription("Content hash of the configuration that goes out.")
         @Nullable String configHash,
-    @JsonPropertyDescription("ConfigMap with the rendered files, by runtime.")
-        @Nullable ObjectRef renderedRef,
     @Nullable Nodes nodes,
     List<FailingNode> failingNodes,
     List<CaHash> caHashes) {
@@ -32,8 +30,7 @@ public record NodeRegistryConfigStatus(
       @Nullable Integer desired,
       @Nullable Integer updated,
       @Nullable Integer ready,
-      @Nullable Integer failed,
-      @Nullable Integer unsupported) {}
+      @Nullable Integer failed) {}
 
   /** One node that did not converge; at most 20 are told. */
   @JsonInclude(JsonInclude.Include.NON_NULL)

@@ -36,7 +36,7 @@ final class ListStatus {
   static MirrorListStatus empty() {
     return new MirrorListStatus(
         null, null, List.of(), null, null, null, null, List.of(), List.of(), null, null, null, null,
-        null, null);
+        null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -55,7 +55,6 @@ final class ListStatus {
         s.lastSyncTime(),
         s.lastSuccessfulTime(),
         s.nextSyncTime(),
-        s.reportRef(),
         s.job(),
         s.syncedHash());
   }
@@ -103,7 +102,6 @@ final class ListStatus {
             old.lastSyncTime(),
             old.lastSuccessfulTime(),
             old.nextSyncTime(),
-            old.reportRef(),
             job.getMetadata().getName(),
             old.syncedHash()),
         null);
@@ -176,8 +174,7 @@ final class ListStatus {
                     r.plan().repositories(),
                     r.plan().images(),
                     r.plan().bytes(),
-                    r.plan().bytesToTransfer(),
-                    r.plan().pruneCandidates()),
+                    r.plan().bytesToTransfer()),
             r == null || r.summary() == null
                 ? old.summary()
                 : new MirrorListStatus.Summary(
@@ -185,7 +182,6 @@ final class ListStatus {
                     r.summary().skipped(),
                     r.summary().failed(),
                     r.summary().drifted(),
-                    r.summary().pruned(),
                     r.summary().referrers()),
             r == null
                 ? List.of()
@@ -207,7 +203,6 @@ final class ListStatus {
             at.toString(),
             successful ? at.toString() : old.lastSuccessfulTime(),
             null,
-            r == null ? old.reportRef() : r.reportRef(),
             name,
             specHash);
     return with(told, next.map(Instant::toString).orElse(null), request);
@@ -267,7 +262,6 @@ final class ListStatus {
         s.lastSyncTime(),
         s.lastSuccessfulTime(),
         next,
-        s.reportRef(),
         s.job(),
         s.syncedHash());
   }

@@ -33,8 +33,7 @@ final class NodeConfigStatus {
   }
 
   static NodeRegistryConfigStatus empty() {
-    return new NodeRegistryConfigStatus(
-        null, null, List.of(), null, null, null, List.of(), List.of());
+    return new NodeRegistryConfigStatus(null, null, List.of(), null, null, List.of(), List.of());
   }
 
   static NodeRegistryConfigStatus comparable(@Nullable NodeRegistryConfigStatus status) {
@@ -44,7 +43,6 @@ final class NodeConfigStatus {
         s.lastHandledReconcileAt(),
         Conditions.only(s.conditions(), TYPES),
         s.configHash(),
-        s.renderedRef(),
         s.nodes(),
         s.failingNodes(),
         s.caHashes());
@@ -72,7 +70,6 @@ final class NodeConfigStatus {
         handled,
         conditions.list(),
         old.configHash(),
-        old.renderedRef(),
         old.nodes(),
         old.failingNodes(),
         old.caHashes());
@@ -109,8 +106,7 @@ final class NodeConfigStatus {
         handled,
         conditions.list(),
         hash,
-        old.renderedRef(),
-        new NodeRegistryConfigStatus.Nodes(desired, updated, ready, failing.size(), null),
+        new NodeRegistryConfigStatus.Nodes(desired, updated, ready, failing.size()),
         failing.stream().limit(MAX_FAILING).toList(),
         caHashes);
   }

@@ -71,8 +71,6 @@ final class NodeConfigs {
         new NodeConfig.Verify(spec.verify().mode(), spec.verify().image()),
         spec.driftPolicy(),
         spec.removalPolicy(),
-        spec.runtimeRestart(),
-        spec.trust().systemStore(),
         remove);
   }
 }

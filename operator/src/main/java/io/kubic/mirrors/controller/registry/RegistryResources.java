@@ -67,10 +67,7 @@ final class RegistryResources {
     return new ServiceBuilder()
         .withMetadata(meta(model, model.names().main()))
         .withNewSpec()
-        .withType(
-            endpoint.type() == MirrorRegistrySpec.EndpointType.Ingress
-                ? "ClusterIP"
-                : endpoint.type().name())
+        .withType("ClusterIP")
         .withSelector(Labels.selector(KIND, model.names().name()))
         .addNewPort()
         .withName("https")

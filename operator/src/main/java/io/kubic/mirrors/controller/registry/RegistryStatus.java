@@ -49,7 +49,7 @@ final class RegistryStatus {
 
   static MirrorRegistryStatus empty() {
     return new MirrorRegistryStatus(
-        null, null, List.of(), null, null, null, null, null, null, null, null, null);
+        null, null, List.of(), null, null, null, null, null, null, null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -64,7 +64,6 @@ final class RegistryStatus {
         s.certificate(),
         s.nodesTrusting(),
         s.credentials(),
-        s.garbageCollection(),
         s.replicas(),
         s.readyReplicas(),
         s.version());
@@ -94,7 +93,6 @@ final class RegistryStatus {
         old.certificate(),
         old.nodesTrusting(),
         old.credentials(),
-        old.garbageCollection(),
         old.replicas(),
         old.readyReplicas(),
         old.version());
@@ -170,9 +168,7 @@ final class RegistryStatus {
         new MirrorRegistryStatus.Credentials(
             new LocalRef(names.credentials(GeneratedUser.ADMIN)),
             new LocalRef(names.credentials(GeneratedUser.PUSH)),
-            new LocalRef(names.credentials(GeneratedUser.PULL)),
-            null),
-        old.garbageCollection(),
+            new LocalRef(names.credentials(GeneratedUser.PULL))),
         model.spec().replicas(),
         ready,
         image.substring(image.lastIndexOf(':') + 1));

@@ -264,6 +264,7 @@ public final class HostFiles implements Closeable {
           }
         }
       }
+      Files.deleteIfExists(temporary(JOURNAL));
       Files.deleteIfExists(host.path(JOURNAL));
       return new Outcome.Applied(removals);
     } catch (IOException e) {
@@ -352,8 +353,7 @@ public final class HostFiles implements Closeable {
 
   private void write(Journal journal) throws IOException {
     makeDirectories(HostMount.STATE);
-    stage(JOURNAL, JSON.writeValueAsString(journal));
-    Files.move(temporary(JOURNAL), host.path(JOURNAL), StandardCopyOption.ATOMIC_MOVE);
+    replace(JOURNAL, JSON.writeValueAsString(journal));
     sync(host.path(HostMount.STATE));
   }
 
@@ -366,8 +366,22 @@ public final class HostFiles implements Closeable {
                 .substring(0, 16)
             + path.replace('/', '_');
     if (!host.exists(copy)) {
-      stage(copy, content);
-      Files.move(temporary(copy), host.path(copy), StandardCopyOption.ATOMIC_MOVE);
+      replace(copy, content);
+    }
+  }
+
+  /** A file of our state: the old one or the new one, and nothing beside it. */
+  private void replace(String path, String content) throws IOException {
+    Path staged = stage(path, content);
+    try {
+      Files.move(staged, host.path(path), StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      try {
+        Files.deleteIfExists(staged);
+      } catch (IOException left) {
+        e.addSuppressed(left);
+      }
+      throw e;
     }
   }
 

@@ -11,7 +11,8 @@ public sealed interface Outcome {
   record RolledBack(String message) implements Outcome {}
 
   /**
-   * They could not be written; the former ones are in place.
+   * They could not be written; the former ones are in place. When only the last entry of the
+   * journal could not be written the new ones are, and the next round says so in the journal.
    *
    * @param message one line: the path and the system's answer
    */

@@ -137,6 +137,21 @@ class HostFilesTest {
   }
 
   @Test
+  void whatADeadProcessLeftBesideTheFilesIsSwept(@TempDir Path root) throws IOException {
+    host(root);
+    HostFiles files = new HostFiles(new HostRoot(root));
+    files.bring(CONFIG, all("1"), List.of(), Optional::empty);
+    Path staged = at(root, CERTS + "/registry.opensuse.org/.hosts.toml.mirror-operator-tmp");
+    Path journal = at(root, "/var/lib/mirror-operator/.journal.json.mirror-operator-tmp");
+    Files.writeString(staged, "half");
+    Files.writeString(journal, "half");
+    files.restore(List.of());
+    assertThat(staged).doesNotExist();
+    assertThat(journal).doesNotExist();
+    assertThat(at(root, CERTS + "/registry.opensuse.org")).doesNotExist();
+  }
+
+  @Test
   void onlyOneHoldsAHost(@TempDir Path root) throws IOException {
     host(root);
     HostFiles one = new HostFiles(new HostRoot(root));

@@ -31,7 +31,7 @@ node_pid() {
 on_node() {
   local pid; pid=$(node_pid "$1") || { echo "cluster: node$1 does not run" >&2; return 1; }
   shift
-  nsenter -t "$pid" --mount --uts --ipc --net --pid --root --wd=/ env PATH="$bin:$PATH" "$@"
+  nsenter -t "$pid" --mount --uts --ipc --net --pid --root env --chdir=/ PATH="$bin:$PATH" "$@"
 }
 
 # --- certificates, in the current directory ---

@@ -94,7 +94,7 @@ func newLayer(files []file) (layer, error) {
 		path := strings.TrimPrefix(f.path, "/")
 		parts := strings.Split(path, "/")
 		for i := 1; i < len(parts); i++ {
-			if dir := strings.Join(parts[:i], "/") + "/"; !made[dir] {
+			if dir := strings.Join(parts[:i], "/") + "/"; dir != path && !made[dir] {
 				made[dir] = true
 				if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755, ModTime: epoch}); err != nil {
 					return layer{}, err

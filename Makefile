@@ -24,24 +24,24 @@ demo: ## From nothing to a pod pulled through the mirror (CLUSTER=external: in y
 demo-down: ## Stop the demo and leave nothing behind
 	@e2e/demo.sh down
 
+# In this order, so that what is quick to fail fails first.
 .PHONY: test
 test: jdk ## Every test: unit, real parts, the whole story (NO_SKIP=1: a skip is a failure)
-	e2e/prerequisites.sh
-	e2e/tools/build.sh e2e/.run/bin
-	hack/image/build.sh
-	$(MVN) verify -Dmirror.noSkip=$(if $(NO_SKIP),true,false)
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory e2e
 
 .PHONY: e2e
 e2e: jdk ## The tests on real parts alone
 	e2e/prerequisites.sh
 	e2e/tools/build.sh e2e/.run/bin
+	hack/manifests.sh --check
 	hack/image/build.sh
-	$(MVN) -q -DskipTests -Dspotless.check.skip=true -pl crds,operator install
-	$(MVN) -pl e2e verify -Dmirror.noSkip=$(if $(NO_SKIP),true,false)
+	hack/cli/build.sh
+	$(MVN) -DskipUnit=true -Dspotless.check.skip=true verify -Dmirror.noSkip=$(if $(NO_SKIP),true,false)
 
 .PHONY: unit
 unit: jdk ## Unit tests of all rooms (fast, nothing to install)
-	$(MVN) -pl crds,operator verify
+	$(MVN) verify -DskipITs
 
 .PHONY: format
 format: jdk ## Format the Java sources

@@ -28,8 +28,9 @@ import org.junit.jupiter.api.TestMethodOrder;
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class StoryIT {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final Map<String, String> LAB = Map.of("LAB", "story", "NODES", "2");
-  private static final Path RUN = Lab.TREE.resolve("e2e/.run/story");
+  private static final String NAME = System.getProperty("mirror.lab", "story");
+  private static final Map<String, String> LAB = Map.of("LAB", NAME, "NODES", "2");
+  private static final Path RUN = Lab.TREE.resolve("e2e/.run/" + NAME);
   private static final String NAMESPACE = "mirror-system";
   private static final String READY = "{.status.conditions[?(@.type=='Ready')].status}";
 
@@ -255,15 +256,15 @@ class StoryIT {
   void stoppingLeavesNothing() throws IOException {
     script("e2e/demo.sh", "down").orFail();
     assertThat(Lab.run(Duration.ofSeconds(5), LAB, List.of("ip", "netns", "list")).out())
-        .doesNotContain("mo-story");
+        .doesNotContain("mo-" + NAME);
     assertThat(Files.readString(Path.of("/proc/self/mounts")))
-        .doesNotContain("mo-story")
+        .doesNotContain("mo-" + NAME)
         .doesNotContain(RUN.toString());
     assertThat(
             Lab.run(
                     Duration.ofSeconds(5),
                     LAB,
-                    List.of("sh", "-c", "find /sys/fs/cgroup -maxdepth 2 -name 'mo-story*'"))
+                    List.of("sh", "-c", "find /sys/fs/cgroup -maxdepth 2 -name mo-" + NAME))
                 .out())
         .isEmpty();
     assertThat(RUN).doesNotExist();

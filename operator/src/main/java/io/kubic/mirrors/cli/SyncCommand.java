@@ -135,6 +135,17 @@ final class SyncCommand implements Callable<Integer> {
       if (dryRun || wanted.dryRun()) {
         return showPlan(plan, selection, planned.settled());
       }
+      for (Selection.Problem problem : plan.problems()) {
+        spec.commandLine()
+            .getErr()
+            .println(
+                "warning: "
+                    + problem.object()
+                    + ": "
+                    + problem.reason()
+                    + ": "
+                    + problem.message());
+      }
       Progress progress = new Progress(planned.work().size());
       Copier copier = new Copier(target, wanted, executor);
       List<Outcome> outcomes = new ArrayList<>(planned.settled());

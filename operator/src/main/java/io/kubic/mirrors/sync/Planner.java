@@ -44,6 +44,7 @@ public final class Planner {
   private final ExecutorService executor;
   private final Map<List<String>, MirrorListSpec.Source> byName = new HashMap<>();
   private final Map<Repository, Set<String>> companionTags = new ConcurrentHashMap<>();
+  private final Set<Selection.Problem> unlisted = ConcurrentHashMap.newKeySet();
 
   /**
    * @param sources the store to read each source from
@@ -332,16 +333,24 @@ public final class Planner {
       if (e.reason() == Reason.Cancelled) {
         throw e;
       }
-      // The registry does not list tags, or not to us: there is nothing to find companions by.
+      // Signatures of what is copied cannot be found; the images themselves are not affected.
+      unlisted.add(
+          new Selection.Problem(
+              image.repository().toString(),
+              e.reason(),
+              "signatures and attestations cannot be looked for: "
+                  + e.problem()
+                  + "; set includeReferrers: false if there are none"));
     }
     companionTags.put(image.repository(), tags);
     return tags;
   }
 
-  private Result conclude(List<Found> found, List<Selection.Problem> unlisted, int referrers) {
+  private Result conclude(List<Found> found, List<Selection.Problem> unseen, int referrers) {
     Map<String, Found> owners = new TreeMap<>();
     List<Outcome> settled = new ArrayList<>();
-    List<Selection.Problem> problems = new ArrayList<>(unlisted);
+    List<Selection.Problem> problems = new ArrayList<>(unseen);
+    problems.addAll(unlisted);
     found.sort((a, b) -> a.image().compareTo(b.image()));
     for (Found one : found) {
       Found owner = owners.putIfAbsent(one.target(), one);

@@ -118,6 +118,19 @@ final class ConnectionOptions implements AutoCloseable {
   }
 
   /**
+   * The same, with the retries of a list.
+   *
+   * @param host {@code HOST[:PORT]}
+   */
+  RegistryClient target(String host, MirrorListSpec.Retry retry) {
+    return transport()
+        .connect(
+            named(host, concurrency().orElse(TARGET_CONCURRENCY))
+                .withRetry(retry(retry))
+                .withPush());
+  }
+
+  /**
    * A client for a registry that is only looked at, with the flags for the target.
    *
    * @param host {@code HOST[:PORT]}

@@ -28,8 +28,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -45,6 +47,9 @@ import picocli.CommandLine.Spec;
     description = "Copy the images that a MirrorList selects into a registry.")
 final class SyncCommand implements Callable<Integer> {
   private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  /** Less than the 30 s that Kubernetes gives a pod between SIGTERM and SIGKILL. */
+  private static final long GRACE_SECONDS = 20;
 
   enum Output {
     text,
@@ -89,6 +94,33 @@ final class SyncCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    CountDownLatch ended = new CountDownLatch(1);
+    Thread self = Thread.currentThread();
+    Thread stop = new Thread(() -> stop(self, ended), "sync-stop");
+    Runtime.getRuntime().addShutdownHook(stop);
+    try {
+      return reported();
+    } finally {
+      ended.countDown();
+      try {
+        Runtime.getRuntime().removeShutdownHook(stop);
+      } catch (IllegalStateException e) {
+        // The process is ending already, and waits for this very moment.
+      }
+    }
+  }
+
+  /** A run that is told to stop still leaves its termination message. */
+  private static void stop(Thread run, CountDownLatch ended) {
+    run.interrupt();
+    try {
+      var _ = ended.await(GRACE_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private int reported() {
     try (ConnectionOptions open = connections) {
       return run(open);
     } catch (InvalidSpecException e) {
@@ -111,7 +143,7 @@ final class SyncCommand implements Callable<Integer> {
   private int run(ConnectionOptions open) {
     MirrorListSpec wanted = read();
     Selector selector = Selector.compile(wanted);
-    RegistryClient target = open.target(to);
+    RegistryClient target = open.target(to, wanted.retry());
     target.ping();
     Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();
     for (MirrorListSpec.Source source : wanted.sources()) {

@@ -165,19 +165,30 @@ public final class Copier {
           written.get(),
           1);
     } catch (RegistryException e) {
-      if (failurePolicy == MirrorListSpec.FailurePolicy.Abort) {
-        aborted.set(true);
-      }
-      return new Outcome(
-          source,
-          work.item().target(),
-          work.item().digest(),
-          Outcome.Result.Failed,
-          e.reason(),
-          e.object().equals(source) ? e.problem() : e.getMessage(),
-          written.get(),
-          e.attempts());
+      return failed(work, e, written.get());
+    } catch (RuntimeException e) {
+      // A defect of ours in one image is no reason to leave the others out.
+      return failed(
+          work,
+          new RegistryException(Reason.Internal, source, "a defect, please report it: " + e, e),
+          written.get());
     }
+  }
+
+  private Outcome failed(Work work, RegistryException e, long written) {
+    String source = work.item().source();
+    if (failurePolicy == MirrorListSpec.FailurePolicy.Abort) {
+      aborted.set(true);
+    }
+    return new Outcome(
+        source,
+        work.item().target(),
+        work.item().digest(),
+        Outcome.Result.Failed,
+        e.reason(),
+        e.object().equals(source) ? e.problem() : e.getMessage(),
+        written,
+        e.attempts());
   }
 
   private void copy(Work work, Closure closure, AtomicLong written) {

@@ -13,7 +13,8 @@ public record MirrorListStatus(
     @Nullable String lastHandledReconcileAt,
     List<Condition> conditions,
     @JsonPropertyDescription("done/total of the last run.") @Nullable String images,
-    @JsonPropertyDescription("Size of all selected images, for a person.") @Nullable String size,
+    @JsonPropertyDescription("Size of all selected images as last copied whole, for a person.")
+        @Nullable String size,
     @Nullable Plan plan,
     @Nullable Summary summary,
     List<Failure> failures,

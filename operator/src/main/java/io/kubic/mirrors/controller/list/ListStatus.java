@@ -166,7 +166,7 @@ final class ListStatus {
             null,
             List.of(),
             r == null ? old.images() : r.done() + "/" + r.total(),
-            r == null || r.plan() == null ? old.size() : ByteSize.format(r.plan().bytes()),
+            wholeSize(r),
             r == null || r.plan() == null
                 ? old.plan()
                 : new MirrorListStatus.Plan(
@@ -206,6 +206,19 @@ final class ListStatus {
             name,
             specHash);
     return with(told, next.map(Instant::toString).orElse(null), request);
+  }
+
+  /**
+   * A run knows the size of what it copies; what is there already costs it one HEAD, which tells no
+   * size. So the size of a list is that of the last run that copied all of it.
+   */
+  private @Nullable String wholeSize(@Nullable Termination r) {
+    if (r == null || r.plan() == null || r.summary() == null) {
+      return old.size();
+    }
+    return r.summary().skipped() == 0 || old.size() == null
+        ? ByteSize.format(r.plan().bytes())
+        : old.size();
   }
 
   private static String tell(Termination r) {

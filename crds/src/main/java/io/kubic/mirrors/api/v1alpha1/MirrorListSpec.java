@@ -302,6 +302,9 @@ public record MirrorListSpec(
 
   /** Upper bounds of a selection. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
+  @ValidationRule(
+      value = "!has(self.maxBytes) || isQuantity(string(self.maxBytes))",
+      message = "maxBytes is a quantity, as in 500Gi")
   public record Guard(@Default("20000") @Min(1) Integer maxImages, @Nullable Quantity maxBytes) {
     public Guard {
       maxImages = maxImages == null ? 20000 : maxImages;

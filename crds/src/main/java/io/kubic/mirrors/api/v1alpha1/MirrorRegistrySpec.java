@@ -280,6 +280,11 @@ public record MirrorRegistrySpec(
 
   /** Life of the CA. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
+  @ValidationRule(
+      value =
+          "!has(self.duration) || !has(self.renewBefore) || duration(self.renewBefore) +"
+              + " duration(self.renewBefore) < duration(self.duration)",
+      message = "renewBefore must be less than half of duration")
   public record CertificateAuthority(
       @Default("43800h") @Pattern(Api.DURATION) @Size(max = 32) String duration,
       @Default("8760h") @Pattern(Api.DURATION) @Size(max = 32) String renewBefore) {

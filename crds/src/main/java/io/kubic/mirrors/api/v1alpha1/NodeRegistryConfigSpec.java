@@ -183,6 +183,11 @@ public record NodeRegistryConfigSpec(
 
   /** How a change reaches the nodes. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
+  @ValidationRule(
+      value =
+          "!has(self.maxUnavailable) || (type(self.maxUnavailable) == string ?"
+              + " self.maxUnavailable.matches('^([1-9][0-9]?|100)%$') : self.maxUnavailable >= 1)",
+      message = "maxUnavailable is a number from 1 or a percentage, as in 10%")
   public record Rollout(
       @JsonPropertyDescription("Number or percentage of nodes at once.") @Default("1")
           IntOrString maxUnavailable,

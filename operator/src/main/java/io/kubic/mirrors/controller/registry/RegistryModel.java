@@ -5,7 +5,6 @@ import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.controller.support.Settings;
-import java.net.InetAddress;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -69,15 +68,6 @@ public record RegistryModel(
     names.add(clusterIp);
     spec.endpoint().extraNames().stream().sorted().forEach(names::add);
     return List.copyOf(names);
-  }
-
-  /** Whether a name for the certificate is an address (RFC 5280 iPAddress) and no DNS name. */
-  public static boolean isAddress(String name) {
-    try {
-      return name.indexOf(':') >= 0 || InetAddress.ofLiteral(name) != null;
-    } catch (IllegalArgumentException e) {
-      return false;
-    }
   }
 
   /** {@code host:port} that nodes and Jobs use; an IPv6 address in brackets. */

@@ -1,9 +1,9 @@
 package io.kubic.mirrors.controller.list;
 
 import io.fabric8.kubernetes.api.model.OwnerReference;
-import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.controller.support.Owner;
 import io.kubic.mirrors.controller.support.Settings;
 
 /**
@@ -31,20 +31,10 @@ record ListModel(
         list.getMetadata().getName(),
         list.getSpec(),
         settings,
-        owner(list),
+        Owner.of(list),
         target.authority(),
         target.pushSecret(),
         target.trustConfigMap());
-  }
-
-  static OwnerReference owner(MirrorList list) {
-    return new OwnerReferenceBuilder()
-        .withApiVersion(list.getApiVersion())
-        .withKind(list.getKind())
-        .withName(list.getMetadata().getName())
-        .withUid(list.getMetadata().getUid())
-        .withController(true)
-        .build();
   }
 
   /** ConfigMap with list.yaml. */

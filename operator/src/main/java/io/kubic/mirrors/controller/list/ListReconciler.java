@@ -2,7 +2,6 @@ package io.kubic.mirrors.controller.list;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.ContainerStatus;
-import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
@@ -26,6 +25,7 @@ import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Schedule;
 import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.controller.support.StatusPatch;
 import io.kubic.mirrors.sync.Termination;
 import java.time.Clock;
 import java.time.Duration;
@@ -277,20 +277,11 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** Writes the status if it differs, and comes back when the next run is due. */
   private static UpdateControl<MirrorList> update(
       MirrorList list, MirrorListStatus status, Optional<Duration> again) {
-    UpdateControl<MirrorList> control;
-    if (status.equals(ListStatus.comparable(list.getStatus()))) {
-      control = UpdateControl.noUpdate();
-    } else {
-      MirrorList patch = new MirrorList();
-      patch.setMetadata(
-          new ObjectMetaBuilder()
-              .withName(list.getMetadata().getName())
-              .withNamespace(list.getMetadata().getNamespace())
-              .build());
-      patch.setStatus(status);
-      control = UpdateControl.patchStatus(patch);
-    }
-    return control.rescheduleAfter(
+    return StatusPatch.of(
+        list,
+        MirrorList::new,
+        status,
+        ListStatus.comparable(list.getStatus()),
         again
             .map(d -> d.isNegative() ? Duration.ZERO : d.plusSeconds(1))
             .orElse(Duration.ofMinutes(10)));

@@ -2,9 +2,7 @@ package io.kubic.mirrors.controller.nodeconfig;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.HasMetadata;
-import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.api.model.OwnerReference;
-import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.apps.DaemonSet;
 import io.fabric8.kubernetes.api.model.apps.DaemonSetStatus;
@@ -37,7 +35,9 @@ import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Conditions;
 import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.Owner;
 import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.controller.support.StatusPatch;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.pki.CertificateBundle;
 import io.kubic.mirrors.pki.InvalidCertificateException;
@@ -319,7 +319,7 @@ public final class NodeConfigReconciler
       boolean soaking,
       Context<NodeRegistryConfig> context) {
     Applier applier = new Applier(context);
-    OwnerReference owner = owner(config);
+    OwnerReference owner = Owner.of(config);
     String name = config.getMetadata().getName();
     ConfigMap map = AgentResources.configMap(name, payload, settings, owner);
     applier.createOnce(
@@ -429,16 +429,6 @@ public final class NodeConfigReconciler
     return ErrorStatusUpdateControl.noStatusUpdate();
   }
 
-  private static OwnerReference owner(NodeRegistryConfig config) {
-    return new OwnerReferenceBuilder()
-        .withApiVersion(config.getApiVersion())
-        .withKind(config.getKind())
-        .withName(config.getMetadata().getName())
-        .withUid(config.getMetadata().getUid())
-        .withController(true)
-        .build();
-  }
-
   private static @Nullable String request(NodeRegistryConfig config) {
     Map<String, String> annotations = config.getMetadata().getAnnotations();
     return annotations == null ? null : annotations.get(Api.RECONCILE_AT);
@@ -446,15 +436,11 @@ public final class NodeConfigReconciler
 
   private static UpdateControl<NodeRegistryConfig> update(
       NodeRegistryConfig config, NodeRegistryConfigStatus status, Duration again) {
-    UpdateControl<NodeRegistryConfig> control;
-    if (status.equals(NodeConfigStatus.comparable(config.getStatus()))) {
-      control = UpdateControl.noUpdate();
-    } else {
-      NodeRegistryConfig patch = new NodeRegistryConfig();
-      patch.setMetadata(new ObjectMetaBuilder().withName(config.getMetadata().getName()).build());
-      patch.setStatus(status);
-      control = UpdateControl.patchStatus(patch);
-    }
-    return control.rescheduleAfter(again);
+    return StatusPatch.of(
+        config,
+        NodeRegistryConfig::new,
+        status,
+        NodeConfigStatus.comparable(config.getStatus()),
+        again);
   }
 }

@@ -1,9 +1,9 @@
 package io.kubic.mirrors.controller.registry;
 
 import io.fabric8.kubernetes.api.model.OwnerReference;
-import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
+import io.kubic.mirrors.controller.support.Owner;
 import io.kubic.mirrors.controller.support.Settings;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -23,13 +23,7 @@ public record RegistryModel(
         new RegistryNames(registry.getMetadata().getNamespace(), registry.getMetadata().getName()),
         registry.getSpec(),
         settings,
-        new OwnerReferenceBuilder()
-            .withApiVersion(registry.getApiVersion())
-            .withKind(registry.getKind())
-            .withName(registry.getMetadata().getName())
-            .withUid(registry.getMetadata().getUid())
-            .withController(true)
-            .build());
+        Owner.of(registry));
   }
 
   /** The image of the registry itself. */

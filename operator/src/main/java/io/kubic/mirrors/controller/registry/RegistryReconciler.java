@@ -2,7 +2,6 @@ package io.kubic.mirrors.controller.registry;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.HasMetadata;
-import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.api.model.PersistentVolumeClaim;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.Secret;
@@ -35,6 +34,7 @@ import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.controller.support.StatusPatch;
 import io.kubic.mirrors.gateway.TokenKeys;
 import io.kubic.mirrors.pki.CertificateBundle;
 import io.kubic.mirrors.pki.InvalidCertificateException;
@@ -420,19 +420,11 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
 
   private static UpdateControl<MirrorRegistry> update(
       MirrorRegistry registry, MirrorRegistryStatus status, Duration again) {
-    UpdateControl<MirrorRegistry> control;
-    if (status.equals(RegistryStatus.comparable(registry.getStatus()))) {
-      control = UpdateControl.noUpdate();
-    } else {
-      MirrorRegistry patch = new MirrorRegistry();
-      patch.setMetadata(
-          new ObjectMetaBuilder()
-              .withName(registry.getMetadata().getName())
-              .withNamespace(registry.getMetadata().getNamespace())
-              .build());
-      patch.setStatus(status);
-      control = UpdateControl.patchStatus(patch);
-    }
-    return control.rescheduleAfter(again);
+    return StatusPatch.of(
+        registry,
+        MirrorRegistry::new,
+        status,
+        RegistryStatus.comparable(registry.getStatus()),
+        again);
   }
 }

@@ -7,11 +7,13 @@ import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
-import io.kubic.mirrors.list.RegistryCatalog;
+import io.kubic.mirrors.list.Catalog;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
+import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.sync.Copier;
 import io.kubic.mirrors.sync.Outcome;
@@ -127,7 +129,7 @@ final class SyncCommand implements Callable<Integer> {
       terminate(Termination.of("InvalidSpec", String.valueOf(e.getMessage())));
       throw e;
     } catch (CommandException e) {
-      terminate(Termination.of("InvalidSpec", String.valueOf(e.getMessage())));
+      terminate(Termination.of(reason(e.exitCode()), String.valueOf(e.getMessage())));
       throw e;
     } catch (RegistryException e) {
       terminate(Termination.of(e.reason().name(), String.valueOf(e.getMessage())));
@@ -140,6 +142,15 @@ final class SyncCommand implements Callable<Integer> {
     }
   }
 
+  private static String reason(int exitCode) {
+    return switch (exitCode) {
+      case ExitCode.USAGE -> "InvalidSpec";
+      case ExitCode.REFUSED -> Reason.GuardExceeded.name();
+      case ExitCode.UNAVAILABLE -> Reason.ConnectionFailed.name();
+      default -> Reason.Internal.name();
+    };
+  }
+
   private int run(ConnectionOptions open) {
     MirrorListSpec wanted = read();
     Selector selector = Selector.compile(wanted);
@@ -150,13 +161,14 @@ final class SyncCommand implements Callable<Integer> {
       clients.put(source, open.source(source, wanted.retry()));
     }
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
+      Planner planner = new Planner(wanted, source -> client(clients, source), target, executor);
       Selection selection =
-          selector.select(source -> new RegistryCatalog(client(clients, source)), executor);
+          selector.select(
+              source -> new Overheard(source, client(clients, source), planner), executor);
       if (selection.isRefused()) {
         return refuse(selection.problems().getFirst().message());
       }
-      Planner.Result planned =
-          new Planner(wanted, source -> client(clients, source), target, executor).plan(selection);
+      Planner.Result planned = planner.plan(selection);
       Plan plan = planned.plan();
       Quantity maxBytes = wanted.guard().maxBytes();
       if (maxBytes != null
@@ -185,10 +197,26 @@ final class SyncCommand implements Callable<Integer> {
       addUnlisted(outcomes, selection);
       long requests =
           target.requests() + clients.values().stream().mapToLong(c -> c.requests()).sum();
-      Report report = Report.of(outcomes, planned.referrers(), requests, selection.complete());
+      Report report = Report.of(outcomes, requests, selection.complete());
       show(report);
       terminate(report.termination(plan, selection.sources(), null));
       return exitCode(report, selection);
+    }
+  }
+
+  /** A source's lists, which the planner need not fetch again. */
+  private record Overheard(MirrorListSpec.Source source, RegistryClient client, Planner planner)
+      implements Catalog {
+    @Override
+    public Listing repositories() {
+      return client.catalog();
+    }
+
+    @Override
+    public Listing tags(String repository) {
+      Listing tags = client.tags(repository);
+      planner.listed(new Repository(source.registry(), repository), tags);
+      return tags;
     }
   }
 
@@ -269,7 +297,7 @@ final class SyncCommand implements Callable<Integer> {
           .forEach(p -> out.println(p.reason() + "\t" + p.object() + "\t" + p.message()));
     }
     out.flush();
-    Report report = Report.of(settled, 0, 0, selection.complete());
+    Report report = Report.of(settled, 0, selection.complete());
     terminate(report.termination(plan, selection.sources(), null));
     return report.isSuccessful() ? ExitCode.OK : ExitCode.FAILED;
   }
@@ -292,8 +320,14 @@ final class SyncCommand implements Callable<Integer> {
       }
       Termination.Summary sum = report.summary();
       out.printf(
-          "%d copied, %d skipped, %d failed, %d drifted; %d bytes, %d requests%n",
-          sum.copied(), sum.skipped(), sum.failed(), sum.drifted(), sum.bytes(), sum.requests());
+          "%d copied, %d skipped, %d failed, %d drifted, %d referrers; %d bytes, %d requests%n",
+          sum.copied(),
+          sum.skipped(),
+          sum.failed(),
+          sum.drifted(),
+          sum.referrers(),
+          sum.bytes(),
+          sum.requests());
     }
     out.flush();
   }

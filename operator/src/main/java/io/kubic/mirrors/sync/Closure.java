@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.function.Function;
 
 /**
  * Everything that an image consists of.
@@ -36,7 +37,20 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
    */
   static Closure load(
       ImageSource source, String repository, Manifest top, List<Platform> platforms) {
-    Reader reader = new Reader(source, repository, platforms);
+    return load(
+        source.name() + "/" + repository,
+        digest -> source.manifest(repository, digest.toString()),
+        top,
+        platforms);
+  }
+
+  /**
+   * @param name what the repository is called in messages
+   * @param manifests gives a manifest below the top
+   */
+  static Closure load(
+      String name, Function<Digest, Manifest> manifests, Manifest top, List<Platform> platforms) {
+    Reader reader = new Reader(name, manifests, platforms);
     reader.descend(top, 0);
     return new Closure(
         top,
@@ -72,16 +86,16 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
   }
 
   private static final class Reader {
-    private final ImageSource source;
-    private final String repository;
+    private final String name;
+    private final Function<Digest, Manifest> fetch;
     private final List<Platform> platforms;
     private final Map<Digest, Manifest> manifests = new LinkedHashMap<>();
     private final Map<Digest, Descriptor> blobs = new LinkedHashMap<>();
     private boolean sparse;
 
-    Reader(ImageSource source, String repository, List<Platform> platforms) {
-      this.source = source;
-      this.repository = repository;
+    Reader(String name, Function<Digest, Manifest> fetch, List<Platform> platforms) {
+      this.name = name;
+      this.fetch = fetch;
       this.platforms = platforms;
     }
 
@@ -89,7 +103,7 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
       if (depth > MAX_DEPTH || manifests.size() > MAX_MANIFESTS) {
         throw new RegistryException(
             Reason.TooLarge,
-            source.name() + "/" + repository + "@" + manifest.digest(),
+            name + "@" + manifest.digest(),
             "indexes are nested deeper than " + MAX_DEPTH + ", or have too many manifests");
       }
       for (Descriptor blob : manifest.blobs()) {
@@ -97,7 +111,7 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
         if (known != null && known.size() != blob.size()) {
           throw new RegistryException(
               Reason.MalformedResponse,
-              source.name() + "/" + repository + "@" + blob.digest(),
+              name + "@" + blob.digest(),
               "one blob is said to have two sizes");
         }
       }
@@ -107,11 +121,11 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
           continue;
         }
         if (child.isManifest() && !manifests.containsKey(child.digest())) {
-          Manifest below = source.manifest(repository, child.digest().toString());
+          Manifest below = fetch.apply(child.digest());
           if (below.size() != child.size()) {
             throw new RegistryException(
                 Reason.DigestMismatch,
-                source.name() + "/" + repository + "@" + child.digest(),
+                name + "@" + child.digest(),
                 "has " + below.size() + " bytes, the index says " + child.size());
           }
           descend(below, depth + 1);

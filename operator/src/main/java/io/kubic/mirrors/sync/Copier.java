@@ -7,6 +7,7 @@ import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +33,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Copier {
   private final ImageStore target;
+  private final Attachments attachments;
   private final MirrorListSpec.IndexPolicy indexPolicy;
   private final MirrorListSpec.FailurePolicy failurePolicy;
   private final MirrorListSpec.Concurrency concurrency;
@@ -53,6 +56,8 @@ public final class Copier {
    * @param repository at the source
    * @param place the repository in the target
    * @param tag null when only the digest names it
+   * @param platforms that are copied of an index; empty for all
+   * @param manifests all that it consists of
    */
   public record Work(
       Plan.Item item,
@@ -60,13 +65,29 @@ public final class Copier {
       String repository,
       String place,
       @Nullable String tag,
-      Closure closure) {}
+      List<Platform> platforms,
+      Spool manifests) {
+    public Work {
+      platforms = List.copyOf(platforms);
+    }
+
+    private Closure closure() {
+      Function<Digest, Manifest> kept =
+          digest ->
+              manifests
+                  .find(digest)
+                  .orElseGet(() -> source.manifest(repository, digest.toString()));
+      return Closure.load(
+          source.name() + "/" + repository, kept, kept.apply(item.digest()), platforms);
+    }
+  }
 
   /**
    * @param executor one task per image and blob
    */
   public Copier(ImageStore target, MirrorListSpec spec, ExecutorService executor) {
     this.target = target;
+    this.attachments = new Attachments(target);
     this.indexPolicy = spec.indexPolicy();
     this.failurePolicy = spec.failurePolicy();
     this.concurrency = spec.concurrency();
@@ -163,7 +184,8 @@ public final class Copier {
           null,
           null,
           written.get(),
-          1);
+          1,
+          work.item().referrer());
     } catch (RegistryException e) {
       return failed(work, e, written.get());
     } catch (RuntimeException e) {
@@ -188,7 +210,8 @@ public final class Copier {
         e.reason(),
         e.object().equals(source) ? e.problem() : e.getMessage(),
         written,
-        e.attempts());
+        e.attempts(),
+        work.item().referrer());
   }
 
   private void copy(Work work, Closure closure, AtomicLong written) {
@@ -204,6 +227,9 @@ public final class Copier {
     try {
       target.putManifest(work.place(), closure.top(), work.tag());
       add(written, closure.top().size());
+      if (work.item().referrer() && work.tag() == null) {
+        attachments.attach(work.place(), closure.top());
+      }
     } catch (RegistryException e) {
       boolean refused = e.reason() == Reason.TargetRejected || e.reason() == Reason.NotFound;
       if (!closure.sparse() || !refused) {

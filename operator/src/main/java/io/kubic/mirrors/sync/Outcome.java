@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param message one line without secrets; null when there is nothing to say
  * @param bytes that were written to the target for it
  * @param attempts at least 1
+ * @param referrer whether it is a signature or the like that travels with an image
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record Outcome(
@@ -23,13 +24,32 @@ public record Outcome(
     @Nullable Reason reason,
     @Nullable String message,
     long bytes,
-    int attempts)
+    int attempts,
+    @JsonInclude(JsonInclude.Include.NON_DEFAULT) boolean referrer)
     implements Comparable<Outcome> {
 
   public Outcome {
     if ((result == Result.Failed) != (reason != null)) {
       throw new IllegalArgumentException(source + ": a failure has a reason, and only a failure");
     }
+  }
+
+  /** An image's. */
+  public Outcome(
+      String source,
+      String target,
+      @Nullable Digest digest,
+      Result result,
+      @Nullable Reason reason,
+      @Nullable String message,
+      long bytes,
+      int attempts) {
+    this(source, target, digest, result, reason, message, bytes, attempts, false);
+  }
+
+  /** The same of a signature or the like. */
+  Outcome asReferrer(boolean is) {
+    return new Outcome(source, target, digest, result, reason, message, bytes, attempts, is);
   }
 
   /** How it ended. */

@@ -5,13 +5,14 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Digest;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a run will do, pinned by digest; its JSON form is a contract.
  *
- * @param hash of what is to be in the target; equal as long as the same digests are selected
+ * @param hash of the images that are to be in the target; equal as long as the same digests are
+ *     selected, also when one of them cannot be looked at now. What travels with an image does not
+ *     count: a signature that comes late is no other selection
  * @param images sorted by target
  * @param problems what was selected but cannot be planned, sorted by object
  */
@@ -38,6 +39,7 @@ public record Plan(
    * @param target its reference in the target
    * @param platforms of an index, as far as they are copied; empty for a single image
    * @param bytes of manifests and blobs; of an image that is skipped, of its manifest
+   * @param referrer whether it is a signature or the like that travels with an image
    */
   public record Item(
       String source,
@@ -46,7 +48,8 @@ public record Plan(
       String mediaType,
       List<String> platforms,
       long bytes,
-      Action action) {
+      Action action,
+      @JsonInclude(JsonInclude.Include.NON_DEFAULT) boolean referrer) {
     public Item {
       platforms = List.copyOf(platforms);
     }
@@ -55,18 +58,16 @@ public record Plan(
   /**
    * Sums.
    *
+   * @param images that are selected, also those that cannot be planned
    * @param bytes of all images, shared blobs counted once for each
    * @param bytesToTransfer at most, every blob counted once
    */
   public record Totals(
       int repositories, int images, long bytes, long bytesToTransfer, int pruneCandidates) {}
 
-  static String hash(List<Item> items) {
-    String text =
-        items.stream()
-            .map(item -> item.target() + " " + item.digest() + "\n")
-            .collect(Collectors.joining());
-    return Digest.of(text.getBytes(StandardCharsets.UTF_8)).hex();
+  /** The hash of lines, in their order. */
+  static String hash(List<String> lines) {
+    return Digest.of(String.join("\n", lines).getBytes(StandardCharsets.UTF_8)).hex();
   }
 
   /** The plan in its short form, for the termination message. */

@@ -7,7 +7,9 @@ import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
 import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
@@ -36,15 +38,22 @@ import org.jspecify.annotations.Nullable;
  * HEAD, which counts against no quota.
  */
 public final class Planner {
-  private static final List<String> COMPANIONS = List.of("", ".sig", ".att", ".sbom");
+  /** A signature of a bill of material of an image, and one more. */
+  private static final int MAX_REFERRER_DEPTH = 4;
 
   private final MirrorListSpec spec;
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
   private final ImageStore target;
   private final ExecutorService executor;
   private final Map<List<String>, MirrorListSpec.Source> byName = new HashMap<>();
-  private final Map<Repository, Set<String>> companionTags = new ConcurrentHashMap<>();
-  private final Set<Selection.Problem> unlisted = ConcurrentHashMap.newKeySet();
+  private final Companions companions;
+  private final Attachments attachments;
+  private final Spool spool = new Spool();
+
+  /** Everything that is to be copied, with its size, each once. */
+  private final Map<Digest, Long> transfer = new ConcurrentHashMap<>();
+
+  private final Set<Selection.Problem> unforeseen = ConcurrentHashMap.newKeySet();
 
   /**
    * @param sources the store to read each source from
@@ -59,6 +68,8 @@ public final class Planner {
     this.sources = sources;
     this.target = target;
     this.executor = executor;
+    this.companions = new Companions(sources);
+    this.attachments = new Attachments(target);
     spec.sources().forEach(s -> byName.put(List.of(s.registry(), s.name()), s));
   }
 
@@ -67,13 +78,17 @@ public final class Planner {
    *
    * @param work the images to copy, in the plan's order
    * @param settled what became of the others
-   * @param referrers signatures and the like among all of them
    */
-  public record Result(Plan plan, List<Copier.Work> work, List<Outcome> settled, int referrers) {
+  public record Result(Plan plan, List<Copier.Work> work, List<Outcome> settled) {
     public Result {
       work = List.copyOf(work);
       settled = List.copyOf(settled);
     }
+  }
+
+  /** Tells of a repository that was listed for the selection, so that it is listed only once. */
+  public void listed(Repository repository, Listing listing) {
+    companions.listed(repository, listing);
   }
 
   /** Where a repository lies in the target, as nodes look for it. */
@@ -87,16 +102,36 @@ public final class Planner {
     };
   }
 
-  /** What was found out about one image. */
+  /**
+   * Something to look at.
+   *
+   * @param subject what it is attached to by the referrers API; null for everything else
+   */
+  private record Wanted(SelectedImage image, boolean referrer, @Nullable Digest subject) {}
+
+  /**
+   * What was found out about one image.
+   *
+   * @param digest what is to be there; when that cannot be found out, what is there
+   * @param subjects what others may be attached to
+   */
   private record Found(
-      SelectedImage image,
+      Wanted wanted,
       String source,
       String target,
       @Nullable Digest digest,
       Plan.@Nullable Item item,
       Copier.@Nullable Work work,
       @Nullable Outcome outcome,
-      Set<Digest> subjects) {}
+      Set<Digest> subjects) {
+    SelectedImage image() {
+      return wanted.image();
+    }
+
+    boolean referrer() {
+      return wanted.referrer();
+    }
+  }
 
   /**
    * Plans; one image that cannot be planned is an outcome of its own and stops nobody.
@@ -104,23 +139,34 @@ public final class Planner {
    * @throws RegistryException Cancelled
    */
   public Result plan(Selection selection) {
-    List<Found> found = new ArrayList<>(look(selection.images()));
-    List<SelectedImage> companions = companions(found);
-    found.addAll(look(companions));
-    return conclude(found, selection.problems(), companions.size());
+    Set<Key> known = new HashSet<>();
+    List<Wanted> wanted =
+        selection.images().stream().map(image -> new Wanted(image, false, null)).toList();
+    wanted.forEach(one -> known.add(Key.of(one.image())));
+    List<Found> all = new ArrayList<>();
+    for (int depth = 0; depth < MAX_REFERRER_DEPTH && !wanted.isEmpty(); depth++) {
+      List<Found> found = each(wanted, this::look);
+      all.addAll(found);
+      wanted =
+          each(found, this::attached).stream()
+              .flatMap(List::stream)
+              .filter(one -> known.add(Key.of(one.image())))
+              .toList();
+    }
+    return conclude(all, selection.problems());
   }
 
-  private List<Found> look(Collection<SelectedImage> images) {
-    List<Future<Found>> running = new ArrayList<>(images.size());
+  private <T, R> List<R> each(Collection<T> all, Function<T, R> question) {
+    List<Future<R>> running = new ArrayList<>(all.size());
     try {
-      for (SelectedImage image : images) {
-        running.add(executor.submit(() -> look(image)));
+      for (T one : all) {
+        running.add(executor.submit(() -> question.apply(one)));
       }
-      List<Found> all = new ArrayList<>(images.size());
-      for (Future<Found> future : running) {
-        all.add(future.get());
+      List<R> answers = new ArrayList<>(all.size());
+      for (Future<R> future : running) {
+        answers.add(future.get());
       }
-      return all;
+      return answers;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new RegistryException(Reason.Cancelled, target.name(), "the planning was stopped");
@@ -133,87 +179,144 @@ public final class Planner {
     }
   }
 
-  private Found look(SelectedImage image) {
-    String repository = image.repository().path();
+  private Found look(Wanted wanted) {
+    SelectedImage image = wanted.image();
     String place = targetRepository(spec.layout(), image.repository());
     String sourceName = image.reference().toString();
     String targetName =
         Plan.name(target.name(), place, image.tag(), String.valueOf(image.digest()));
+    Digest[] known = {image.digest()};
     try {
-      MirrorListSpec.Source source = source(image);
-      ImageSource store = sources.apply(source);
-      List<Platform> platforms = source.platforms().stream().map(Platform::parse).toList();
-      String wanted = image.reference().identifier().orElseThrow();
-      Optional<Descriptor> there =
-          target.resolve(place, image.tag() == null ? wanted : image.tag());
-      Manifest top;
-      if (there.isPresent()) {
-        Digest now =
-            image.digest() != null
-                ? image.digest()
-                : store
-                    .resolve(repository, wanted)
-                    .orElseThrow(
-                        () ->
-                            new RegistryException(
-                                Reason.NotFound, sourceName, "the source does not have it"))
-                    .digest();
-        boolean same = now.equals(there.get().digest());
-        if (same && isWhole(place, there.get(), platforms)) {
-          return skipped(image, sourceName, targetName, place, there.get(), source);
-        }
-        if (!same && spec.tagPolicy() == MirrorListSpec.TagPolicy.Immutable) {
-          return settled(
-              image,
-              sourceName,
-              targetName,
-              new Outcome(
-                  sourceName,
-                  targetName,
-                  now,
-                  Outcome.Result.Drifted,
-                  null,
-                  "the tag moved at the source; the target keeps " + there.get().digest(),
-                  0,
-                  1));
-        }
-        top = store.manifest(repository, now.toString());
-      } else {
-        top = store.manifest(repository, wanted);
-      }
-      Closure closure = Closure.load(store, repository, top, platforms);
-      Plan.Item item =
-          new Plan.Item(
-              sourceName,
-              targetName,
-              top.digest(),
-              top.mediaType(),
-              closure.platforms(platforms),
-              closure.bytes(),
-              Plan.Action.Copy);
-      Set<Digest> subjects = new LinkedHashSet<>();
-      subjects.add(top.digest());
-      closure.below().forEach(child -> subjects.add(child.digest()));
-      return new Found(
-          image,
-          sourceName,
-          targetName,
-          top.digest(),
-          item,
-          new Copier.Work(item, store, repository, place, image.tag(), closure),
-          null,
-          subjects);
+      return look(wanted, place, sourceName, targetName, known);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
       }
-      return settled(image, sourceName, targetName, failure(sourceName, targetName, e));
+      return failed(wanted, sourceName, targetName, known[0], e);
+    } catch (RuntimeException e) {
+      // A defect of ours in one image is no reason to leave the others out.
+      return failed(
+          wanted,
+          sourceName,
+          targetName,
+          known[0],
+          new RegistryException(Reason.Internal, sourceName, "a defect, please report it: " + e));
     }
+  }
+
+  private static Found failed(
+      Wanted wanted, String source, String target, @Nullable Digest known, RegistryException e) {
+    Outcome outcome = failure(source, target, e).asReferrer(wanted.referrer());
+    return new Found(wanted, source, target, known, null, null, outcome, Set.of());
+  }
+
+  /**
+   * @param known is told the digest that stands for the image should the rest fail
+   */
+  private Found look(
+      Wanted wanted, String place, String sourceName, String targetName, Digest[] known) {
+    SelectedImage image = wanted.image();
+    String repository = image.repository().path();
+    MirrorListSpec.Source source = source(image);
+    ImageSource store = sources.apply(source);
+    List<Platform> platforms = source.platforms().stream().map(Platform::parse).toList();
+    String identifier = image.reference().identifier().orElseThrow();
+    Optional<Descriptor> there =
+        target.resolve(place, image.tag() == null ? identifier : image.tag());
+    Manifest top;
+    if (there.isPresent()) {
+      if (known[0] == null) {
+        known[0] = there.get().digest();
+      }
+      Digest now =
+          image.digest() != null
+              ? image.digest()
+              : store
+                  .resolve(repository, identifier)
+                  .orElseThrow(
+                      () ->
+                          new RegistryException(
+                              Reason.NotFound, sourceName, "the source does not have it"))
+                  .digest();
+      boolean same = now.equals(there.get().digest());
+      if (same && isWhole(place, there.get(), platforms) && isListed(place, wanted, now)) {
+        return skipped(wanted, sourceName, targetName, place, there.get(), source);
+      }
+      // What travels with an image is added to by its owners: that is no drift.
+      if (!same && !wanted.referrer() && spec.tagPolicy() == MirrorListSpec.TagPolicy.Immutable) {
+        Outcome drifted =
+            new Outcome(
+                sourceName,
+                targetName,
+                now,
+                Outcome.Result.Drifted,
+                null,
+                "the tag moved at the source; the target keeps " + there.get().digest(),
+                0,
+                1);
+        return new Found(
+            wanted,
+            sourceName,
+            targetName,
+            there.get().digest(),
+            null,
+            null,
+            drifted,
+            Set.of(there.get().digest()));
+      }
+      known[0] = now;
+      top = manifest(store, repository, now.toString());
+    } else {
+      top = manifest(store, repository, identifier);
+      known[0] = top.digest();
+    }
+    Closure closure =
+        Closure.load(
+            store.name() + "/" + repository,
+            digest -> manifest(store, repository, digest.toString()),
+            top,
+            platforms);
+    Plan.Item item =
+        new Plan.Item(
+            sourceName,
+            targetName,
+            top.digest(),
+            top.mediaType(),
+            closure.platforms(platforms),
+            closure.bytes(),
+            Plan.Action.Copy,
+            wanted.referrer());
+    Set<Digest> subjects = new LinkedHashSet<>();
+    subjects.add(top.digest());
+    closure.below().forEach(child -> subjects.add(child.digest()));
+    if (transfer.putIfAbsent(top.digest(), (long) top.size()) == null) {
+      closure.blobs().forEach(blob -> transfer.put(blob.digest(), blob.size()));
+      closure.below().forEach(m -> transfer.put(m.digest(), (long) m.size()));
+    }
+    Copier.Work work =
+        new Copier.Work(item, store, repository, place, image.tag(), platforms, spool);
+    return new Found(wanted, sourceName, targetName, top.digest(), item, work, null, subjects);
+  }
+
+  /** A manifest of a source; what is pinned by digest is fetched once per run. */
+  private Manifest manifest(ImageSource store, String repository, String identifier) {
+    Optional<Manifest> kept = Digest.tryParse(identifier).flatMap(spool::find);
+    if (kept.isPresent()) {
+      return kept.get();
+    }
+    Manifest fetched = store.manifest(repository, identifier);
+    spool.keep(fetched);
+    return fetched;
+  }
+
+  /** Whether a referrer that is there is also found from its subject. */
+  private boolean isListed(String place, Wanted wanted, Digest digest) {
+    return wanted.subject() == null || attachments.isListed(place, wanted.subject(), digest);
   }
 
   /** Whether the children that are wanted of an index are there; without a filter they are. */
   private boolean isWhole(String place, Descriptor top, List<Platform> platforms) {
-    if (platforms.isEmpty() || !io.kubic.mirrors.oci.MediaTypes.isIndex(top.mediaType())) {
+    if (platforms.isEmpty() || !MediaTypes.isIndex(top.mediaType())) {
       return true;
     }
     return target.manifest(place, top.digest().toString()).children().stream()
@@ -222,7 +325,7 @@ public final class Planner {
   }
 
   private Found skipped(
-      SelectedImage image,
+      Wanted wanted,
       String sourceName,
       String targetName,
       String place,
@@ -230,16 +333,15 @@ public final class Planner {
       MirrorListSpec.Source source) {
     Set<Digest> subjects = new LinkedHashSet<>();
     subjects.add(there.digest());
-    if (source.includeReferrers()
-        && io.kubic.mirrors.oci.MediaTypes.isIndex(there.mediaType())
-        && !companionTags(image, source).isEmpty()) {
-      target
-          .manifest(place, there.digest().toString())
-          .children()
+    if (MediaTypes.isIndex(there.mediaType())
+        && companions.arePossible(source, wanted.image().repository(), there.digest())) {
+      List<Platform> platforms = source.platforms().stream().map(Platform::parse).toList();
+      target.manifest(place, there.digest().toString()).children().stream()
+          .filter(child -> child.isManifest() && Closure.isWanted(child, platforms))
           .forEach(child -> subjects.add(child.digest()));
     }
     return new Found(
-        image,
+        wanted,
         sourceName,
         targetName,
         there.digest(),
@@ -250,15 +352,20 @@ public final class Planner {
             there.mediaType(),
             List.of(),
             there.size(),
-            Plan.Action.Skip),
+            Plan.Action.Skip,
+            wanted.referrer()),
         null,
         new Outcome(
-            sourceName, targetName, there.digest(), Outcome.Result.Skipped, null, null, 0, 1),
+            sourceName,
+            targetName,
+            there.digest(),
+            Outcome.Result.Skipped,
+            null,
+            null,
+            0,
+            1,
+            wanted.referrer()),
         subjects);
-  }
-
-  private static Found settled(SelectedImage image, String source, String target, Outcome outcome) {
-    return new Found(image, source, target, outcome.digest(), null, null, outcome, Set.of());
   }
 
   static Outcome failure(String source, String target, RegistryException e) {
@@ -281,76 +388,46 @@ public final class Planner {
     return source;
   }
 
-  /** Signatures, attestations and bills of material that travel with what is selected. */
-  private List<SelectedImage> companions(List<Found> found) {
-    Set<Reference> selected = new HashSet<>();
-    found.forEach(f -> selected.add(Reference.of(f.image())));
-    List<SelectedImage> all = new ArrayList<>();
-    for (Found one : found) {
-      MirrorListSpec.Source source = source(one.image());
-      if (!source.includeReferrers() || one.subjects().isEmpty()) {
-        continue;
-      }
-      Set<String> tags = companionTags(one.image(), source);
-      if (tags.isEmpty()) {
-        continue;
-      }
-      for (Digest subject : one.subjects()) {
-        for (String suffix : COMPANIONS) {
-          String tag = subject.algorithm().id() + "-" + subject.hex() + suffix;
-          SelectedImage companion =
-              new SelectedImage(one.image().source(), one.image().repository(), tag, null);
-          if (tags.contains(tag) && selected.add(Reference.of(companion))) {
-            all.add(companion);
-          }
-        }
-      }
+  /** Signatures, attestations and bills of material that travel with what was found. */
+  private List<Wanted> attached(Found found) {
+    if (found.subjects().isEmpty()) {
+      return List.of();
     }
-    return all;
-  }
-
-  private record Reference(Repository repository, @Nullable String tag, @Nullable Digest digest) {
-    static Reference of(SelectedImage image) {
-      return new Reference(
-          image.repository(), image.tag(), image.tag() == null ? image.digest() : null);
-    }
-  }
-
-  /** One listing per repository tells all the companions there are, whatever is selected. */
-  private Set<String> companionTags(SelectedImage image, MirrorListSpec.Source source) {
-    Set<String> known = companionTags.get(image.repository());
-    if (known != null) {
-      return known;
-    }
-    Set<String> tags = new HashSet<>();
     try {
-      for (String tag : sources.apply(source).tags(image.repository().path()).names()) {
-        if (tag.startsWith("sha256-") || tag.startsWith("sha512-")) {
-          tags.add(tag);
+      MirrorListSpec.Source source = source(found.image());
+      List<Wanted> all = new ArrayList<>();
+      for (Digest subject : found.subjects()) {
+        for (Companions.Companion one :
+            companions.of(source, found.image().repository(), subject)) {
+          all.add(new Wanted(one.image(), true, one.subject().orElse(null)));
         }
       }
+      return all;
     } catch (RegistryException e) {
-      if (e.reason() == Reason.Cancelled) {
-        throw e;
-      }
-      // Signatures of what is copied cannot be found; the images themselves are not affected.
-      unlisted.add(
+      throw e;
+    } catch (RuntimeException e) {
+      unforeseen.add(
           new Selection.Problem(
-              image.repository().toString(),
-              e.reason(),
-              "signatures and attestations cannot be looked for: "
-                  + e.problem()
-                  + "; set includeReferrers: false if there are none"));
+              found.source(),
+              Reason.Internal,
+              "signatures cannot be looked for; a defect, please report it: " + e));
+      return List.of();
     }
-    companionTags.put(image.repository(), tags);
-    return tags;
   }
 
-  private Result conclude(List<Found> found, List<Selection.Problem> unseen, int referrers) {
+  /** What makes two selected images the same. */
+  private record Key(Repository repository, @Nullable String tag, @Nullable Digest digest) {
+    static Key of(SelectedImage image) {
+      return new Key(image.repository(), image.tag(), image.tag() == null ? image.digest() : null);
+    }
+  }
+
+  private Result conclude(List<Found> found, List<Selection.Problem> unseen) {
     Map<String, Found> owners = new TreeMap<>();
     List<Outcome> settled = new ArrayList<>();
     List<Selection.Problem> problems = new ArrayList<>(unseen);
-    problems.addAll(unlisted);
+    problems.addAll(companions.problems());
+    problems.addAll(unforeseen);
     found.sort((a, b) -> a.image().compareTo(b.image()));
     for (Found one : found) {
       Found owner = owners.putIfAbsent(one.target(), one);
@@ -360,31 +437,31 @@ public final class Planner {
       if (owner != null) {
         settled.add(
             failure(
-                one.source(),
-                one.target(),
-                new RegistryException(
-                    Reason.Conflict,
                     one.source(),
-                    one.target() + " is already taken by " + owner.source())));
+                    one.target(),
+                    new RegistryException(
+                        Reason.Conflict,
+                        one.source(),
+                        one.target() + " is already taken by " + owner.source()))
+                .asReferrer(one.referrer()));
       } else if (one.outcome() != null) {
         settled.add(one.outcome());
       }
     }
     List<Plan.Item> items = new ArrayList<>();
     List<Copier.Work> work = new ArrayList<>();
+    List<String> lines = new ArrayList<>();
     Set<String> repositories = new HashSet<>();
-    Map<Digest, Long> transfer = new HashMap<>();
     for (Found one : owners.values()) {
+      if (!one.referrer()) {
+        lines.add(one.target() + " " + (one.digest() == null ? "unknown" : one.digest()));
+      }
       if (one.item() != null) {
         items.add(one.item());
         repositories.add(targetRepository(spec.layout(), one.image().repository()));
       }
       if (one.work() != null) {
         work.add(one.work());
-        Closure closure = one.work().closure();
-        closure.blobs().forEach(blob -> transfer.put(blob.digest(), blob.size()));
-        closure.below().forEach(m -> transfer.put(m.digest(), (long) m.size()));
-        transfer.put(closure.top().digest(), (long) closure.top().size());
       }
     }
     for (Outcome outcome : settled) {
@@ -396,15 +473,15 @@ public final class Planner {
     }
     Plan plan =
         new Plan(
-            Plan.hash(items),
+            Plan.hash(lines),
             items,
             problems.stream().sorted().toList(),
             new Plan.Totals(
                 repositories.size(),
-                items.size(),
+                lines.size(),
                 items.stream().mapToLong(Plan.Item::bytes).sum(),
                 transfer.values().stream().mapToLong(Long::longValue).sum(),
                 0));
-    return new Result(plan, work, settled, referrers);
+    return new Result(plan, work, settled);
   }
 }

@@ -17,10 +17,9 @@ public record Report(Termination.Summary summary, List<Outcome> images, boolean 
   }
 
   /**
-   * @param referrers how many of the images are signatures, attestations and the like
    * @param requests HTTP requests sent
    */
-  public static Report of(List<Outcome> outcomes, int referrers, long requests, boolean complete) {
+  public static Report of(List<Outcome> outcomes, long requests, boolean complete) {
     List<Outcome> sorted = outcomes.stream().sorted().toList();
     return new Report(
         new Termination.Summary(
@@ -29,7 +28,7 @@ public record Report(Termination.Summary summary, List<Outcome> images, boolean 
             count(sorted, Outcome.Result.Failed),
             count(sorted, Outcome.Result.Drifted),
             count(sorted, Outcome.Result.Pruned),
-            referrers,
+            (int) sorted.stream().filter(Outcome::referrer).filter(Report::isThere).count(),
             sorted.stream().mapToLong(Outcome::bytes).sum(),
             requests),
         sorted,
@@ -37,7 +36,16 @@ public record Report(Termination.Summary summary, List<Outcome> images, boolean 
   }
 
   private static int count(List<Outcome> outcomes, Outcome.Result result) {
-    return (int) outcomes.stream().filter(outcome -> outcome.result() == result).count();
+    return (int)
+        outcomes.stream()
+            .filter(o -> o.result() == result)
+            // Signatures are counted apart, but one that fails is a failure like any other.
+            .filter(o -> !o.referrer() || result == Outcome.Result.Failed)
+            .count();
+  }
+
+  private static boolean isThere(Outcome outcome) {
+    return outcome.result() == Outcome.Result.Copied || outcome.result() == Outcome.Result.Skipped;
   }
 
   /** Whether everything was listed and nothing failed. */

@@ -28,6 +28,7 @@ final class MemoryStore implements ImageStore {
   final Map<String, Manifest> manifests = new ConcurrentHashMap<>();
   final List<String> log = Collections.synchronizedList(new ArrayList<>());
   boolean insistsOnChildren = true;
+  boolean hasReferrersApi;
   private final String name;
 
   MemoryStore(String name) {
@@ -67,6 +68,23 @@ final class MemoryStore implements ImageStore {
         tag,
         MediaTypes.OCI_INDEX,
         "{\"schemaVersion\":2,\"manifests\":[" + list + "]}");
+  }
+
+  /** Something that is attached to a manifest. */
+  Manifest attached(String repository, Manifest subject, String text) {
+    return add(
+        repository,
+        null,
+        MediaTypes.OCI_MANIFEST,
+        "{\"schemaVersion\":2,\"artifactType\":\"application/x-sbom\",\"config\":"
+            + json(addBlob(repository, "{}"), null)
+            + ",\"layers\":["
+            + json(addBlob(repository, text), null)
+            + "],\"subject\":"
+            + json(subject.descriptor(), null)
+            + ",\"annotations\":{\"of\":\""
+            + text
+            + "\"}}");
   }
 
   private Manifest add(String repository, String tag, String type, String json) {
@@ -138,7 +156,16 @@ final class MemoryStore implements ImageStore {
 
   @Override
   public Optional<List<Descriptor>> referrers(String repository, Digest subject) {
-    return Optional.empty();
+    log.add("REFERRERS " + key(repository, subject.toString()));
+    return hasReferrersApi
+        ? Optional.of(
+            manifests.entrySet().stream()
+                .filter(e -> e.getKey().startsWith(repository + "@"))
+                .map(Map.Entry::getValue)
+                .filter(m -> m.subject().map(d -> d.digest().equals(subject)).orElse(false))
+                .map(Manifest::descriptor)
+                .toList())
+        : Optional.empty();
   }
 
   @Override

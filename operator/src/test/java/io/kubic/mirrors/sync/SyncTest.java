@@ -114,7 +114,7 @@ class SyncTest {
         .containsExactlyInAnyOrder(null, Reason.DigestMismatch, Reason.NotFound);
     assertThat(target.manifests).containsKey(AT + "a:1").doesNotContainKey(AT + "b:1");
     assertThat(target.blobs).doesNotContainKey(AT + rotten);
-    assertThat(Report.of(outcomes, 0, 0, true).isSuccessful()).isFalse();
+    assertThat(Report.of(outcomes, 0, true).isSuccessful()).isFalse();
   }
 
   @Test
@@ -170,5 +170,100 @@ class SyncTest {
         .extracting(Outcome::result)
         .containsExactly(Outcome.Result.Skipped, Outcome.Result.Copied);
     assertThat(target.manifests).containsKey(AT + "a:sha256-" + image.digest().hex() + ".sig");
+  }
+
+  @Test
+  void signaturesAreCountedApart() {
+    Manifest image = source.image("a", "1", "x");
+    source.image("a", "sha256-" + image.digest().hex() + ".sig", "signature");
+    Termination.Summary sum = Report.of(sync(spec("", ""), "a:1"), 0, true).summary();
+    assertThat(List.of(sum.copied(), sum.referrers(), sum.failed())).containsExactly(1, 1, 0);
+    assertThat(plan.totals().images()).isEqualTo(1);
+    sum = Report.of(sync(spec("", ""), "a:1"), 0, true).summary();
+    assertThat(List.of(sum.skipped(), sum.referrers())).containsExactly(1, 1);
+  }
+
+  @Test
+  void anImageThatCannotBeLookedAtStaysInThePlanAndKeepsItsHash() {
+    source.image("a", "1", "x");
+    source.image("b", "1", "y");
+    sync(spec("", ""), "a:1", "b:1");
+    String hash = plan.hash();
+    source.manifests.remove("b:1");
+    List<Outcome> outcomes = sync(spec("", ""), "a:1", "b:1");
+    assertThat(outcomes).extracting(Outcome::reason).contains(Reason.NotFound);
+    assertThat(plan.hash()).isEqualTo(hash);
+    assertThat(plan.totals().images()).isEqualTo(2);
+  }
+
+  @Test
+  void aLateSignatureIsNoOtherSelection() {
+    Manifest image = source.image("a", "1", "x");
+    sync(spec("", ""), "a:1");
+    String hash = plan.hash();
+    source.image("a", "sha256-" + image.digest().hex() + ".sig", "signature");
+    sync(spec("", ""), "a:1");
+    assertThat(plan.hash()).isEqualTo(hash);
+  }
+
+  @Test
+  void whatTheReferrersApiTellsOfAnIndexAndItsChildrenIsCopiedAndFoundByTheFallbackTag() {
+    source.hasReferrersApi = true;
+    Manifest child = source.image("a", null, "x");
+    Manifest index = source.index("a", "1", Map.of("amd64", child));
+    Manifest ofIndex = source.attached("a", index, "one");
+    Manifest ofChild = source.attached("a", child, "two");
+    Manifest ofThat = source.attached("a", ofChild, "three");
+    sync(spec("", ""), "a:1");
+    for (Manifest referrer : List.of(ofIndex, ofChild, ofThat)) {
+      assertThat(target.manifests).containsKey(AT + "a@" + referrer.digest());
+      Manifest fallback =
+          target.manifests.get(
+              AT + "a:" + Attachments.tag(referrer.subject().orElseThrow().digest()));
+      assertThat(fallback.children()).hasSize(1);
+      assertThat(fallback.children().getFirst().artifactType()).isEqualTo("application/x-sbom");
+      assertThat(fallback.children().getFirst().annotations()).containsKey("of");
+    }
+    Manifest late = source.attached("a", index, "four");
+    assertThat(sync(spec("tagPolicy: Immutable, ", ""), "a:1"))
+        .filteredOn(o -> o.result() == Outcome.Result.Copied)
+        .extracting(Outcome::digest)
+        .containsExactly(late.digest());
+    assertThat(target.manifests.get(AT + "a:" + Attachments.tag(index.digest())).children())
+        .hasSize(2);
+    assertThat(sync(spec("", ""), "a:1")).allMatch(o -> o.result() == Outcome.Result.Skipped);
+  }
+
+  @Test
+  void aTargetWithTheReferrersApiGetsNoFallbackTag() {
+    source.hasReferrersApi = true;
+    target.hasReferrersApi = true;
+    Manifest image = source.image("a", "1", "x");
+    source.attached("a", image, "one");
+    sync(spec("", ""), "a:1");
+    assertThat(target.manifests).doesNotContainKey(AT + "a:" + Attachments.tag(image.digest()));
+    assertThat(target.referrers(AT + "a", image.digest()).orElseThrow()).hasSize(1);
+  }
+
+  @Test
+  void aSourceWithoutTheReferrersApiIsAskedForItOnce() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(spec("", ""), "a:1");
+    source.log.clear();
+    sync(spec("", ""), "a:1");
+    sync(spec("", ""), "a:1");
+    assertThat(source.log.stream().filter(l -> l.startsWith("REFERRERS"))).hasSize(2);
+  }
+
+  @Test
+  void manifestsThatDoNotFitIntoMemoryAreReadBack() {
+    Spool spool = new Spool(100);
+    List<Manifest> all = new ArrayList<>();
+    for (int i = 0; i < 50; i++) {
+      all.add(source.image("a", null, "layer " + i));
+      spool.keep(all.getLast());
+    }
+    assertThat(all).allMatch(m -> spool.find(m.digest()).orElseThrow().equals(m));
   }
 }

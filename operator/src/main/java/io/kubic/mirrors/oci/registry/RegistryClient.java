@@ -154,15 +154,18 @@ public final class RegistryClient implements ImageStore {
   // ---- questions -------------------------------------------------------------------------------
 
   /**
-   * Makes sure that the registry answers and speaks the protocol, without asking for any
-   * repository. Credentials are only checked where the registry asks for them here.
+   * Makes sure that the registry answers, speaks the protocol, and takes the credentials that there
+   * are for it, without asking for any repository. A 401 is fine as long as there are none: it may
+   * still let anybody pull.
    */
   public void ping() {
     retrying(
         name(),
         () -> {
-          try (Answer answer = send(new Ask("GET", "v2/", name()).anonymousIsFine())) {
-            if (answer.status() != 200 && answer.status() != 401) {
+          Ask ask = new Ask("GET", "v2/", name());
+          boolean anonymous = connection.credentials().find(name(), "").isEmpty();
+          try (Answer answer = send(anonymous ? ask.anonymousIsFine() : ask)) {
+            if (answer.status() != 200 && !(anonymous && answer.status() == 401)) {
               throw refusal(answer, name(), false);
             }
             return true;

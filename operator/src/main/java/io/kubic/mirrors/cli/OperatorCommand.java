@@ -13,7 +13,7 @@ import io.javaoperatorsdk.operator.Operator;
 import io.javaoperatorsdk.operator.api.config.LeaderElectionConfigurationBuilder;
 import io.kubic.mirrors.controller.list.ListReconciler;
 import io.kubic.mirrors.controller.nodeconfig.NodeConfigReconciler;
-import io.kubic.mirrors.controller.registry.RegistryProbe;
+import io.kubic.mirrors.controller.registry.HttpRegistryProbe;
 import io.kubic.mirrors.controller.registry.RegistryReconciler;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.ops.HealthServer;
@@ -97,7 +97,7 @@ final class OperatorCommand implements Callable<Integer> {
     SecureRandom random = new SecureRandom();
     Set<String> watched = settings.namespaces();
     operator.register(
-        new RegistryReconciler(settings, new RegistryProbe(new OkHttpClient()), random, clock),
+        new RegistryReconciler(settings, new HttpRegistryProbe(new OkHttpClient()), random, clock),
         override -> {
           if (!watched.isEmpty()) {
             override.settingNamespaces(watched);

@@ -24,7 +24,7 @@ import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.Fields;
 import org.jspecify.annotations.Nullable;
 
-/** Probes, metrics and the freeze, on a port of their own. */
+/** Probes, metrics, state and the freeze, on a port of their own. */
 final class AdminHandler extends Handler.Abstract {
   private static final Duration LONGEST_FREEZE = Duration.ofHours(1);
   private final MaterialsWatch materials;
@@ -54,6 +54,8 @@ final class AdminHandler extends Handler.Abstract {
             : text(response, callback, 503, problem + "\n");
       }
       case "/metrics" -> text(response, callback, 200, metrics.text());
+      case "/state" ->
+          Answers.send(request, response, callback, 200, AdminState.of(materials.current()));
       case "/freeze" -> freeze(request, response, callback);
       default -> text(response, callback, 404, "not found\n");
     };

@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param tokenKeysDirectory holds {@code keys.json}, see {@link TokenKeys}
  * @param usersDirectory root of the users' password files
  * @param adminTokenFile holds the bearer secret of the freeze; null: there is no freeze
+ * @param storageDirectory where the registry's volume can be looked at; null: there is none
  * @param maxBlobReads how many blobs are read from the registry at once; others wait their turn
  * @param blobWaitSeconds how long a blob read waits before it is told to come again
  * @param idleTimeoutSeconds a connection on which nothing moves for so long is closed
@@ -47,6 +48,7 @@ public record GatewayConfig(
     String tokenKeysDirectory,
     String usersDirectory,
     @Nullable String adminTokenFile,
+    @Nullable String storageDirectory,
     List<User> users,
     List<AclRule> acl,
     Audit audit,

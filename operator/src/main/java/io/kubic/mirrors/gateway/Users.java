@@ -46,10 +46,15 @@ final class Users {
     BCRYPT
   }
 
-  private final Map<String, Entry> entries;
+  /** A file that names the state of the directory; who writes the directory chooses it. */
+  private static final String VERSION_FILE = "version";
 
-  private Users(Map<String, Entry> entries) {
+  private final Map<String, Entry> entries;
+  private final String version;
+
+  private Users(Map<String, Entry> entries, String version) {
     this.entries = entries;
+    this.version = version;
   }
 
   /**
@@ -58,6 +63,12 @@ final class Users {
    * @throws IOException when a file is there and cannot be read
    */
   static Users read(Path directory, List<User> users) throws IOException {
+    // Read first: a directory that is replaced meanwhile must not be told as newer than it is.
+    Path versionFile = directory.resolve(VERSION_FILE);
+    String version =
+        Files.isRegularFile(versionFile) && Files.size(versionFile) <= MAX_FILE
+            ? Files.readString(versionFile, StandardCharsets.UTF_8).strip()
+            : "";
     Map<String, Entry> entries = new LinkedHashMap<>();
     for (User user : users) {
       List<Password> passwords = new ArrayList<>();
@@ -74,7 +85,12 @@ final class Users {
       }
       entries.put(user.name(), new Entry(user.role(), List.copyOf(passwords)));
     }
-    return new Users(entries);
+    return new Users(entries, version);
+  }
+
+  /** The state of the directory that was read; empty when its writer gives none. */
+  String version() {
+    return version;
   }
 
   /** The role of a user. */

@@ -8,6 +8,21 @@ public final class Api {
   /** Any new value makes the operator run now; echoed in {@code status.lastHandledReconcileAt}. */
   public static final String RECONCILE_AT = GROUP + "/reconcile-at";
 
+  /** A time (RFC 3339): generated passwords made before it are replaced, with an overlap. */
+  public static final String ROTATE_PASSWORDS = GROUP + "/rotate-passwords";
+
+  /** A time: a key that signs tokens and was made before it gets a successor. */
+  public static final String ROTATE_TOKEN_KEYS = GROUP + "/rotate-token-keys";
+
+  /** A time: a server certificate made before it is renewed. */
+  public static final String ROTATE_CERTIFICATE = GROUP + "/rotate-certificate";
+
+  /** A time: a CA made before it gets a successor, which is trusted before it signs. */
+  public static final String ROTATE_CA = GROUP + "/rotate-ca";
+
+  /** {@code true}: a CA whose key is lost may get a successor at once. */
+  public static final String REPLACE_LOST_CA = GROUP + "/replace-lost-ca";
+
   /** A Go duration of hours, minutes, seconds and milliseconds, as in {@code 1h30m}. */
   static final String DURATION = "^([0-9]+(ms|s|m|h))+$";
 

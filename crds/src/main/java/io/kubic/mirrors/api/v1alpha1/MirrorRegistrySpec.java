@@ -51,7 +51,7 @@ public record MirrorRegistrySpec(
     replicas = replicas == null ? 1 : replicas;
     storage = storage == null ? new Storage(null, null, null, null, null) : storage;
     endpoint = endpoint == null ? new Endpoint(null, null, null) : endpoint;
-    auth = auth == null ? new Auth(null, null, null, null, null) : auth;
+    auth = auth == null ? new Auth(null, null, null, null, null, null) : auth;
     certificates = certificates == null ? new Certificates(null, null, null, null) : certificates;
     sparseIndexes = sparseIndexes == null || sparseIndexes;
     pullSecretsRef = pullSecretsRef == null ? List.of() : List.copyOf(pullSecretsRef);
@@ -197,13 +197,41 @@ public record MirrorRegistrySpec(
       @JsonPropertyDescription("How long a token is good, 1m to 1h.")
           @Default("15m")
           @Pattern(Api.DURATION)
-          String tokenLifetime) {
+          String tokenLifetime,
+      @JsonPropertyDescription("When the passwords of the generated users are replaced.")
+          PasswordRotation passwordRotation) {
     public Auth {
       mode = mode == null ? AuthMode.Token : mode;
       anonymousPull = anonymousPull == null || anonymousPull;
       users = users == null ? List.of() : List.copyOf(users);
       acl = acl == null ? List.of() : List.copyOf(acl);
       tokenLifetime = tokenLifetime == null ? "15m" : tokenLifetime;
+      passwordRotation =
+          passwordRotation == null ? new PasswordRotation(null, null) : passwordRotation;
+    }
+  }
+
+  /** Replacement of generated passwords; old and new are good together for a while. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  @ValidationRule(
+      value =
+          "!has(self.interval) || !has(self.overlap) || duration(self.interval) =="
+              + " duration('0s') || duration(self.overlap) < duration(self.interval)",
+      message = "overlap must be shorter than interval")
+  public record PasswordRotation(
+      @JsonPropertyDescription("How long a password is used; 0s: until a replacement is asked for.")
+          @Default("720h")
+          @Pattern(Api.DURATION)
+          @Size(max = 32)
+          String interval,
+      @JsonPropertyDescription("How long the old password stays good beside the new one.")
+          @Default("24h")
+          @Pattern(Api.DURATION)
+          @Size(max = 32)
+          String overlap) {
+    public PasswordRotation {
+      interval = interval == null ? "720h" : interval;
+      overlap = overlap == null ? "24h" : overlap;
     }
   }
 
@@ -273,7 +301,7 @@ public record MirrorRegistrySpec(
     public Certificates {
       duration = duration == null ? "2160h" : duration;
       renewBefore = renewBefore == null ? "720h" : renewBefore;
-      ca = ca == null ? new CertificateAuthority(null, null) : ca;
+      ca = ca == null ? new CertificateAuthority(null, null, null) : ca;
       privateKey = privateKey == null ? new PrivateKey(null, null) : privateKey;
     }
   }
@@ -287,10 +315,17 @@ public record MirrorRegistrySpec(
       message = "renewBefore must be less than half of duration")
   public record CertificateAuthority(
       @Default("43800h") @Pattern(Api.DURATION) @Size(max = 32) String duration,
-      @Default("8760h") @Pattern(Api.DURATION) @Size(max = 32) String renewBefore) {
+      @Default("8760h") @Pattern(Api.DURATION) @Size(max = 32) String renewBefore,
+      @JsonPropertyDescription(
+              "How long a successor is trusted before it signs, and its predecessor afterwards.")
+          @Default("24h")
+          @Pattern(Api.DURATION)
+          @Size(max = 32)
+          String overlap) {
     public CertificateAuthority {
       duration = duration == null ? "43800h" : duration;
       renewBefore = renewBefore == null ? "8760h" : renewBefore;
+      overlap = overlap == null ? "24h" : overlap;
     }
   }
 

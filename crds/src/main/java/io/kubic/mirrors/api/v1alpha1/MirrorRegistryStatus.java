@@ -62,5 +62,6 @@ public record MirrorRegistryStatus(
   public record Credentials(
       @Nullable LocalRef adminSecretRef,
       @Nullable LocalRef pushSecretRef,
-      @Nullable LocalRef pullSecretRef) {}
+      @Nullable LocalRef pullSecretRef,
+      @Nullable String nextRotation) {}
 }

@@ -4,6 +4,7 @@ import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.ContainerStatus;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
 import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
@@ -23,6 +24,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
 import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.Schedule;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.controller.support.StatusPatch;
@@ -42,7 +44,10 @@ import org.jspecify.annotations.Nullable;
  * Keeps a list's images in its registry: makes a Job when a run is due, and puts into the status
  * what the Job told in its termination message.
  */
-@ControllerConfiguration(name = "mirrorlist")
+@ControllerConfiguration(
+    name = "mirrorlist",
+    generationAwareEventProcessing = false,
+    informer = @Informer(onUpdateFilter = PrimaryChange.class))
 @GradualRetry(
     maxAttempts = -1,
     initialInterval = 2000,

@@ -7,6 +7,7 @@ import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.apps.DaemonSet;
 import io.fabric8.kubernetes.api.model.apps.DaemonSetStatus;
 import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Cleaner;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
@@ -36,6 +37,7 @@ import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Conditions;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Owner;
+import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.controller.support.StatusPatch;
 import io.kubic.mirrors.node.NodeConfig;
@@ -59,7 +61,10 @@ import org.jspecify.annotations.Nullable;
  * Resolves what nodes shall pull from where, and rolls it out as a DaemonSet of agents. Deletion
  * rolls out a configuration that takes everything back before the DaemonSet goes.
  */
-@ControllerConfiguration(name = "noderegistryconfig")
+@ControllerConfiguration(
+    name = "noderegistryconfig",
+    generationAwareEventProcessing = false,
+    informer = @Informer(onUpdateFilter = PrimaryChange.class))
 @GradualRetry(
     maxAttempts = -1,
     initialInterval = 2000,

@@ -43,6 +43,7 @@ final class CertificateKeeper {
   private static final int MAX_STEPS = 10;
 
   private final RegistryModel model;
+  private final RotationRequests requests;
   private final KubernetesClient client;
   private final Applier applier;
   private final SecureRandom random;
@@ -50,11 +51,13 @@ final class CertificateKeeper {
 
   CertificateKeeper(
       RegistryModel model,
+      RotationRequests requests,
       KubernetesClient client,
       Applier applier,
       SecureRandom random,
       Clock clock) {
     this.model = model;
+    this.requests = requests;
     this.client = client;
     this.applier = applier;
     this.random = random;
@@ -81,7 +84,7 @@ final class CertificateKeeper {
       Map<String, Integer> acknowledged,
       int nodes) {
     SubjectNames wanted = subjectNames(names);
-    RotationPolicy policy = policy(model.spec().certificates());
+    RotationPolicy policy = policy(model.spec().certificates(), requests);
     for (int i = 0; i < MAX_STEPS; i++) {
       Map<String, CertificateAuthority> held = authorities();
       CertificateBundle published = published();
@@ -131,11 +134,12 @@ final class CertificateKeeper {
     }
   }
 
-  static RotationPolicy policy(MirrorRegistrySpec.Certificates certificates) {
+  static RotationPolicy policy(
+      MirrorRegistrySpec.Certificates certificates, RotationRequests requests) {
     MirrorRegistrySpec.PrivateKey key = certificates.privateKey();
     String path = "spec.certificates";
     try {
-      return RotationPolicy.of(
+      return new RotationPolicy(
           new KeySpec(
               key.algorithm() == MirrorRegistrySpec.KeyAlgorithm.RSA
                   ? KeySpec.Algorithm.RSA
@@ -144,7 +148,12 @@ final class CertificateKeeper {
           GoDuration.parse(certificates.duration(), path + ".duration"),
           GoDuration.parse(certificates.renewBefore(), path + ".renewBefore"),
           GoDuration.parse(certificates.ca().duration(), path + ".ca.duration"),
-          GoDuration.parse(certificates.ca().renewBefore(), path + ".ca.renewBefore"));
+          GoDuration.parse(certificates.ca().renewBefore(), path + ".ca.renewBefore"),
+          GoDuration.parse(certificates.ca().overlap(), path + ".ca.overlap"),
+          RotationPolicy.DEFAULT_DEADLINE,
+          requests.replaceLostCa(),
+          requests.ca(),
+          requests.certificate());
     } catch (InvalidSpecException e) {
       throw e;
     } catch (IllegalArgumentException e) {

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.Base64;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -13,11 +14,6 @@ record Credentials(String user, String password) {
   static final String SECRET_TYPE = "kubernetes.io/dockerconfigjson";
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int PASSWORD_BYTES = 24;
-
-  /** A new password of 192 random bits. */
-  static Credentials generate(String user, SecureRandom random) {
-    return new Credentials(user, randomText(random));
-  }
 
   /** 192 random bits in 32 characters of the URL-safe Base64 alphabet. */
   static String randomText(SecureRandom random) {
@@ -29,9 +25,9 @@ record Credentials(String user, String password) {
   /**
    * The members of the Secret: {@code username}, {@code password} and {@code .dockerconfigjson}.
    *
-   * @param authority {@code host:port} that they are for
+   * @param authorities {@code host:port} that they are for
    */
-  Map<String, String> secretData(String authority) {
+  Map<String, String> secretData(List<String> authorities) {
     String auth =
         Base64.getEncoder()
             .encodeToString((user + ":" + password).getBytes(StandardCharsets.UTF_8));
@@ -39,6 +35,8 @@ record Credentials(String user, String password) {
     entry.put("username", user);
     entry.put("password", password);
     entry.put("auth", auth);
+    Map<String, Map<String, String>> auths = new TreeMap<>();
+    authorities.forEach(authority -> auths.put(authority, entry));
     try {
       return Map.of(
           "username",
@@ -46,7 +44,7 @@ record Credentials(String user, String password) {
           "password",
           password,
           ".dockerconfigjson",
-          JSON.writeValueAsString(Map.of("auths", Map.of(authority, entry))));
+          JSON.writeValueAsString(Map.of("auths", auths)));
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
     }

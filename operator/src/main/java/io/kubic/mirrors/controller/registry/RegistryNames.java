@@ -30,6 +30,11 @@ public record RegistryNames(String namespace, String name) {
     return main() + "-token-keys";
   }
 
+  /** Secret with the passwords of generated users that are good now, and when they were made. */
+  public String passwords() {
+    return main() + "-passwords";
+  }
+
   /** Secret with what the gateway compares passwords with. */
   public String users() {
     return main() + "-users";

@@ -1,119 +1,61 @@
 package io.kubic.mirrors.controller.registry;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.kubic.mirrors.pki.CertificateBundle;
-import java.io.IOException;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
-import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
-import java.time.Duration;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLException;
-import javax.net.ssl.TrustManager;
-import javax.net.ssl.TrustManagerFactory;
-import javax.net.ssl.X509TrustManager;
-import okhttp3.Handshake;
-import okhttp3.HttpUrl;
-import okhttp3.OkHttpClient;
-import okhttp3.Request;
-import okhttp3.Response;
+import org.jspecify.annotations.Nullable;
 
-/**
- * Asks a registry what a node would ask it first: TLS with the published trust, a token, and {@code
- * GET /v2/} with it (distribution-spec, "Determining Support").
- */
-public final class RegistryProbe {
-  private static final ObjectMapper JSON = new ObjectMapper();
-  private static final long MAX_BODY = 1 << 20;
-  private final OkHttpClient http;
-
+/** What can be seen of a registry from outside. */
+public interface RegistryProbe {
   /** What came of a probe. */
-  public sealed interface Outcome {}
+  sealed interface Outcome {}
 
   /** The registry answered as it should. */
-  public record Healthy() implements Outcome {}
+  record Healthy() implements Outcome {}
 
   /**
    * It did not.
    *
    * @param reason a word from the closed list of reasons
    */
-  public record Unhealthy(String reason, String message) implements Outcome {}
+  record Unhealthy(String reason, String message) implements Outcome {}
 
-  public RegistryProbe(OkHttpClient http) {
-    this.http =
-        http.newBuilder()
-            .callTimeout(Duration.ofSeconds(5))
-            .followRedirects(false)
-            .retryOnConnectionFailure(false)
-            .build();
+  /**
+   * What a gateway has in force.
+   *
+   * @param users the state of its users' files
+   * @param storage what it sees of the registry's volume; null where there is none
+   */
+  record PodState(String users, @Nullable Volume storage) {
+    static PodState parse(JsonNode json) {
+      JsonNode storage = json.path("storage");
+      return new PodState(
+          json.path("users").asText(),
+          storage.has("capacityBytes")
+              ? new Volume(
+                  storage.path("capacityBytes").asLong(),
+                  storage.path("usedBytes").asLong(),
+                  storage.path("content").asBoolean())
+              : null);
+    }
   }
 
   /**
+   * The volume of a registry, as its filesystem tells.
+   *
+   * @param content whether anything was ever pushed to what is mounted now
+   */
+  record Volume(long capacityBytes, long usedBytes, boolean content) {}
+
+  /**
+   * Asks what a node would ask first.
+   *
    * @param authority {@code host:port}
    * @param trust the roots that are published
    */
-  public Outcome check(String authority, CertificateBundle trust) {
-    try {
-      OkHttpClient client = trusting(trust, true);
-      HttpUrl base = HttpUrl.get("https://" + authority + "/v2/");
-      String token;
-      try (Response first = client.newCall(new Request.Builder().url(base).build()).execute()) {
-        if (first.code() == 200) {
-          return new Healthy();
-        }
-        if (first.code() != 401) {
-          return new Unhealthy("ServerError", base + " answered " + first.code());
-        }
-        Optional<HttpUrl> realm =
-            first.challenges().stream()
-                .filter(c -> c.scheme().equalsIgnoreCase("Bearer"))
-                .map(c -> String.valueOf(c.authParams().get("realm")))
-                .flatMap(realmUrl -> Optional.ofNullable(HttpUrl.parse(realmUrl)).stream())
-                .findFirst();
-        if (realm.isEmpty()) {
-          return new Unhealthy("MalformedResponse", base + " asks for no Bearer token");
-        }
-        HttpUrl tokens = realm.get().newBuilder().addQueryParameter("service", authority).build();
-        try (Response answer =
-            client.newCall(new Request.Builder().url(tokens).build()).execute()) {
-          if (answer.code() == 401) {
-            // Nobody is let in without a password; that the token endpoint says so is the proof.
-            return new Healthy();
-          }
-          if (answer.code() != 200) {
-            return new Unhealthy(
-                "ServerError", tokens.encodedPath() + " answered " + answer.code());
-          }
-          JsonNode body = JSON.readTree(answer.peekBody(MAX_BODY).bytes());
-          token = body.path("token").asText();
-        }
-      }
-      try (Response second =
-          client
-              .newCall(
-                  new Request.Builder()
-                      .url(base)
-                      .header("Authorization", "Bearer " + token)
-                      .build())
-              .execute()) {
-        return second.code() == 200
-            ? new Healthy()
-            : new Unhealthy(
-                second.code() == 401 ? "Unauthorized" : "ServerError",
-                base + " with a token answered " + second.code());
-      }
-    } catch (SSLException e) {
-      return new Unhealthy("TLSVerification", authority + ": " + e.getMessage());
-    } catch (IOException e) {
-      return new Unhealthy("ConnectionFailed", authority + ": " + e.getMessage());
-    }
-  }
+  Outcome check(String authority, CertificateBundle trust);
 
   /**
    * The server certificates that are shown now on the sockets of pods; those that do not answer are
@@ -121,57 +63,12 @@ public final class RegistryProbe {
    *
    * @param authorities {@code address:port} of each pod
    */
-  public List<X509Certificate> served(List<String> authorities, CertificateBundle trust) {
-    OkHttpClient client = trusting(trust, false);
-    return authorities.stream()
-        .map(authority -> leaf(client, authority))
-        .flatMap(Optional::stream)
-        .toList();
-  }
-
-  private static Optional<X509Certificate> leaf(OkHttpClient client, String authority) {
-    Request request = new Request.Builder().url("https://" + authority + "/v2/").head().build();
-    try (Response response = client.newCall(request).execute()) {
-      Handshake handshake = response.handshake();
-      return handshake != null
-              && handshake.peerCertificates().getFirst() instanceof X509Certificate leaf
-          ? Optional.of(leaf)
-          : Optional.empty();
-    } catch (IOException e) {
-      return Optional.empty();
-    }
-  }
+  List<X509Certificate> served(List<String> authorities, CertificateBundle trust);
 
   /**
-   * @param names false: a pod is asked by its own address, which is in no certificate; the chain is
-   *     verified all the same
+   * What a gateway has in force; empty when it does not answer.
+   *
+   * @param admin {@code address:port} of its admin port
    */
-  private OkHttpClient trusting(CertificateBundle trust, boolean names) {
-    try {
-      KeyStore roots = KeyStore.getInstance(KeyStore.getDefaultType());
-      roots.load(null, null);
-      for (X509Certificate root : trust.certificates()) {
-        roots.setCertificateEntry(CertificateBundle.fingerprint(root), root);
-      }
-      TrustManagerFactory factory =
-          TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-      factory.init(roots);
-      X509TrustManager manager =
-          Arrays.stream(factory.getTrustManagers())
-              .filter(X509TrustManager.class::isInstance)
-              .map(X509TrustManager.class::cast)
-              .findFirst()
-              .orElseThrow();
-      SSLContext tls = SSLContext.getInstance("TLS");
-      tls.init(null, new TrustManager[] {manager}, new SecureRandom());
-      OkHttpClient.Builder builder =
-          http.newBuilder().sslSocketFactory(tls.getSocketFactory(), manager);
-      if (!names) {
-        builder.hostnameVerifier((host, session) -> true);
-      }
-      return builder.build();
-    } catch (GeneralSecurityException | IOException e) {
-      throw new IllegalStateException(e);
-    }
-  }
+  Optional<PodState> state(String admin);
 }

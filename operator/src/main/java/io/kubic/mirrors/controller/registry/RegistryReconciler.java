@@ -8,6 +8,7 @@ import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.Service;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
+import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
 import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
@@ -32,6 +33,7 @@ import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.controller.support.StatusPatch;
@@ -54,9 +56,14 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Keeps a registry running behind its gateway, with its certificates, credentials and storage. */
-@ControllerConfiguration(name = "mirrorregistry")
+@ControllerConfiguration(
+    name = "mirrorregistry",
+    generationAwareEventProcessing = false,
+    informer = @Informer(onUpdateFilter = PrimaryChange.class))
 @GradualRetry(
     maxAttempts = -1,
     initialInterval = 2000,
@@ -68,6 +75,12 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
 
   /** Secrets of users are not watched: a changed password is seen after this long at the latest. */
   private static final Duration USERS_CHANGE = Duration.ofMinutes(1);
+
+  /** How long a key signs tokens; it costs nobody anything to change it. */
+  private static final Duration TOKEN_KEY_LIFE = Duration.ofDays(90);
+
+  private static final String TOKEN_KEYS = "keys.json";
+  private static final Logger LOG = LoggerFactory.getLogger(RegistryReconciler.class);
 
   private final Settings settings;
   private final RegistryProbe probe;
@@ -142,11 +155,14 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
         : Set.of(new ResourceID(instance, object.getMetadata().getNamespace()));
   }
 
+  /** The object as the informers know it; where none is prepared, as the server does. */
   @SuppressWarnings("unchecked")
-  private <R extends HasMetadata> Optional<R> cached(R wanted) {
+  private <R extends HasMetadata> Optional<R> cached(Context<MirrorRegistry> context, R wanted) {
     InformerEventSource<R, MirrorRegistry> source =
         (InformerEventSource<R, MirrorRegistry>) caches.get(wanted.getClass());
-    return source == null ? Optional.empty() : source.get(ResourceID.fromResource(wanted));
+    return source == null
+        ? Optional.ofNullable(context.getClient().resource(wanted).get())
+        : source.get(ResourceID.fromResource(wanted));
   }
 
   @Override
@@ -163,9 +179,11 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
             "metadata.name",
             "is longer than " + RegistryNames.MAX_NAME + " characters; shorten it");
       }
-      CertificateKeeper.policy(model.spec().certificates());
+      RotationRequests requests = RotationRequests.of(registry, clock);
+      CertificateKeeper.policy(model.spec().certificates(), requests);
+      PasswordKeeper.policy(model.spec().auth().passwordRotation(), requests.passwords());
       CertificateKeeper.subjectNames(model.spec().endpoint().extraNames());
-      return reconcile(registry, model, status, context);
+      return reconcile(registry, model, requests, status, context);
     } catch (InvalidSpecException e) {
       return update(registry, status.invalid(e), LOOK_AGAIN);
     }
@@ -174,11 +192,12 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
   private UpdateControl<MirrorRegistry> reconcile(
       MirrorRegistry registry,
       RegistryModel model,
+      RotationRequests requests,
       RegistryStatus status,
       Context<MirrorRegistry> context) {
     Applier applier = new Applier(context);
     RegistryNames names = model.names();
-    Service service = apply(applier, RegistryResources.service(model));
+    Service service = apply(context, RegistryResources.service(model));
     String clusterIp = service.getSpec().getClusterIP();
     String authority = model.authority(clusterIp);
 
@@ -202,43 +221,59 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
       }
     }
     CertificateKeeper keeper =
-        new CertificateKeeper(model, context.getClient(), applier, random, clock);
-    List<X509Certificate> served = served(model, pods);
+        new CertificateKeeper(model, requests, context.getClient(), applier, random, clock);
+    List<X509Certificate> served = served(model, pods, context);
     CertificateKeeper.Result certificates =
         keeper.keep(model.subjectAlternativeNames(clusterIp), served, acknowledged, nodes);
 
-    Secret keys = createOnce(applier, secret(model, names.keys(), this::randomKeys));
-    createOnce(
-        applier,
-        secret(
+    Secret keys = createOnce(context, secret(model, names.keys(), this::randomKeys));
+    GeneratedSecret.keep(
+        context.getClient(),
+        RegistryResources.secret(model, names.tokenKeys(), "Opaque", Map.of()),
+        members -> Map.of(TOKEN_KEYS, tokenKeys(members.getOrDefault(TOKEN_KEYS, ""), requests)));
+    PasswordKeeper passwordKeeper =
+        new PasswordKeeper(
             model,
-            names.tokenKeys(),
-            () ->
-                Map.of(
-                    "keys.json",
-                    new String(TokenKeys.generate(random, clock), StandardCharsets.UTF_8))));
-    Map<String, String> passwords = passwords(model, authority, applier, context);
+            context.getClient(),
+            applier,
+            PasswordKeeper.policy(model.spec().auth().passwordRotation(), requests.passwords()),
+            secret -> cached(context, secret),
+            random,
+            clock);
+    Map<String, String> users =
+        GatewayFiles.users(
+            passwords(model, passwordKeeper.keep(), context), Secrets.text(keys, "freeze.token"));
+    apply(context, RegistryResources.secret(model, names.users(), "Opaque", users));
+    List<Optional<RegistryProbe.PodState>> states =
+        pods.stream().map(pod -> probe.state(address(pod) + ":5002")).toList();
+    boolean accepted =
+        !states.isEmpty()
+            && states.stream()
+                .allMatch(
+                    state ->
+                        state
+                            .map(RegistryProbe.PodState::users)
+                            .filter(version -> version.equals(users.get(GatewayFiles.VERSION)))
+                            .isPresent());
+    passwordKeeper.handOut(accepted, List.of(authority));
     apply(
-        applier,
-        RegistryResources.secret(model, names.users(), "Opaque", GatewayFiles.users(passwords)));
-    apply(
-        applier,
+        context,
         RegistryResources.configMap(
             model, names.gateway(), Map.of("gateway.json", GatewayFiles.config(model))));
     String config =
         DistributionConfig.yaml(
             model.spec(), Secrets.text(keys, "http.secret"), s3Keys(model, context));
     apply(
-        applier,
+        context,
         RegistryResources.secret(model, names.config(), "Opaque", Map.of("config.yml", config)));
     if (model.spec().storage().onClaim()
         && model.spec().storage().claim().existingClaim() == null) {
-      apply(applier, RegistryResources.claim(model));
+      apply(context, RegistryResources.claim(model));
     }
     if (model.spec().replicas() > 1) {
-      apply(applier, RegistryResources.disruptionBudget(model));
+      apply(context, RegistryResources.disruptionBudget(model));
     }
-    Deployment deployment = apply(applier, RegistryResources.deployment(model, Hash.of(config)));
+    Deployment deployment = apply(context, RegistryResources.deployment(model, Hash.of(config)));
 
     RegistryProbe.Outcome outcome =
         pods.isEmpty() ? null : probe.check(authority, certificates.trust());
@@ -247,6 +282,7 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
             model,
             authority,
             certificates,
+            passwordKeeper.nextRotation().map(Instant::toString).orElse(null),
             deployment,
             outcome,
             new MirrorRegistryStatus.NodesTrusting(
@@ -255,36 +291,42 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
                     .max()
                     .orElse(0),
                 nodes));
-    boolean waiting = outcome instanceof RegistryProbe.Unhealthy;
-    return update(
-        registry, next, again(certificates, waiting, !model.spec().auth().users().isEmpty()));
+    boolean waiting =
+        outcome instanceof RegistryProbe.Unhealthy
+            || passwordKeeper.waiting()
+            || certificates.last() instanceof RotationStep.Wait;
+    Instant due = passwordKeeper.due().orElse(Instant.MAX);
+    if (certificates.last() instanceof RotationStep.None(Instant until) && until.isBefore(due)) {
+      due = until;
+    }
+    return update(registry, next, again(due, waiting, !model.spec().auth().users().isEmpty()));
   }
 
   /** When to look again although nothing was announced. */
-  private Duration again(CertificateKeeper.Result certificates, boolean waiting, boolean users) {
+  private Duration again(Instant due, boolean waiting, boolean users) {
     if (waiting) {
       return LOOK_SOON;
     }
     Duration again = users ? USERS_CHANGE : LOOK_AGAIN;
-    if (certificates.last() instanceof RotationStep.None(Instant until)) {
-      Duration due = Duration.between(clock.instant(), until).plusSeconds(1);
-      again = due.compareTo(again) < 0 ? due : again;
+    if (due.isBefore(clock.instant().plus(again))) {
+      again = Duration.between(clock.instant(), due).plusSeconds(1);
     }
-    return again.isNegative() ? LOOK_SOON : again;
+    return again.compareTo(LOOK_SOON) < 0 ? LOOK_SOON : again;
   }
 
-  private List<X509Certificate> served(RegistryModel model, List<Pod> pods) {
+  private List<X509Certificate> served(
+      RegistryModel model, List<Pod> pods, Context<MirrorRegistry> context) {
     ConfigMap key = RegistryResources.configMap(model, model.names().trust(), Map.of());
-    Optional<CertificateBundle> trust = cached(key).flatMap(RegistryReconciler::bundle);
+    Optional<CertificateBundle> trust = cached(context, key).flatMap(RegistryReconciler::bundle);
     if (pods.isEmpty() || trust.isEmpty()) {
       return List.of();
     }
-    return probe.served(
-        pods.stream()
-            .map(pod -> pod.getStatus().getPodIP())
-            .map(ip -> (ip.indexOf(':') >= 0 ? "[" + ip + "]" : ip) + ":5000")
-            .toList(),
-        trust.get());
+    return probe.served(pods.stream().map(pod -> address(pod) + ":5000").toList(), trust.get());
+  }
+
+  private static String address(Pod pod) {
+    String ip = pod.getStatus().getPodIP();
+    return ip.indexOf(':') >= 0 ? "[" + ip + "]" : ip;
   }
 
   private static Optional<CertificateBundle> bundle(ConfigMap trust) {
@@ -305,25 +347,31 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
         Credentials.randomText(random));
   }
 
-  /** By user, what the gateway compares a password with; generated ones are made once. */
-  private Map<String, String> passwords(
-      RegistryModel model, String authority, Applier applier, Context<MirrorRegistry> context) {
-    Map<String, String> passwords = new TreeMap<>();
-    for (GeneratedUser user : GeneratedUser.values()) {
-      String name = model.names().credentials(user);
-      Secret key = RegistryResources.secret(model, name, Credentials.SECRET_TYPE, Map.of());
-      Secret present = cached(key).orElseGet(() -> context.getClient().resource(key).get());
-      String password = present == null ? "" : Secrets.text(present, "password");
-      Credentials credentials =
-          password.isEmpty()
-              ? Credentials.generate(user.user(), random)
-              : new Credentials(user.user(), password);
-      apply(
-          applier,
-          RegistryResources.secret(
-              model, name, Credentials.SECRET_TYPE, credentials.secretData(authority)));
-      passwords.put(user.user(), credentials.password());
+  /**
+   * The keys as they should be: first made, succeeded when due or asked for, forgotten when done.
+   */
+  private String tokenKeys(String present, RotationRequests requests) {
+    byte[] keys = present.getBytes(StandardCharsets.UTF_8);
+    byte[] next;
+    try {
+      next =
+          present.isEmpty()
+              ? TokenKeys.generate(random, clock)
+              : RotationRequests.asks(requests.tokenKeys(), TokenKeys.newestMade(keys))
+                  ? TokenKeys.successor(keys, random, clock)
+                  : TokenKeys.advance(keys, TOKEN_KEY_LIFE, random, clock).orElse(keys);
+    } catch (IllegalArgumentException e) {
+      // Gateways keep the keys that they have in memory; a token lives for an hour at most.
+      LOG.warn("the token keys are damaged and made anew: {}", e.getMessage());
+      next = TokenKeys.generate(random, clock);
     }
+    return new String(next, StandardCharsets.UTF_8);
+  }
+
+  /** By user, what the gateway compares a password with. */
+  private static Map<String, List<String>> passwords(
+      RegistryModel model, Map<String, List<String>> generated, Context<MirrorRegistry> context) {
+    Map<String, List<String>> passwords = new TreeMap<>(generated);
     int index = 0;
     for (MirrorRegistrySpec.User user : model.spec().auth().users()) {
       KeyRef ref = user.passwordSecretRef();
@@ -349,7 +397,7 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
                 + ref.keyOr("password")
                 + "; create it with a password, a bcrypt hash or an htpasswd -nB line");
       }
-      passwords.put(user.name(), password.strip());
+      passwords.put(user.name(), List.of(password.strip()));
     }
     return passwords;
   }
@@ -378,12 +426,13 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
     return new DistributionConfig.S3Keys(access.strip(), key.strip());
   }
 
-  private <R extends HasMetadata> R apply(Applier applier, R wanted) {
-    return applier.apply(wanted, cached(wanted));
+  private <R extends HasMetadata> R apply(Context<MirrorRegistry> context, R wanted) {
+    return new Applier(context).apply(wanted, cached(context, wanted));
   }
 
-  private Secret createOnce(Applier applier, Generated generated) {
-    return applier.createOnce(cached(generated.key()), generated.key(), generated.make());
+  private Secret createOnce(Context<MirrorRegistry> context, Generated generated) {
+    return new Applier(context)
+        .createOnce(cached(context, generated.key()), generated.key(), generated.make());
   }
 
   private record Generated(Secret key, Supplier<Secret> make) {}

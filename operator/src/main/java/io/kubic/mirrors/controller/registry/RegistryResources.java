@@ -29,9 +29,8 @@ import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Pods;
-import java.nio.charset.StandardCharsets;
+import io.kubic.mirrors.controller.support.Secrets;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -47,6 +46,9 @@ final class RegistryResources {
 
   /** Changes of this annotation roll the pods: what distribution reads only once. */
   static final String CONFIG_HASH = "mirrors.kubic.io/config-hash";
+
+  /** Where the registry's volume is in both containers; the gateway only looks. */
+  static final String STORAGE = "/var/lib/registry";
 
   private static final int GATEWAY_PORT = 5000;
   private static final int ADMIN_PORT = 5002;
@@ -87,15 +89,10 @@ final class RegistryResources {
   }
 
   static Secret secret(RegistryModel model, String name, String type, Map<String, String> data) {
-    Map<String, String> encoded = new TreeMap<>();
-    data.forEach(
-        (key, value) ->
-            encoded.put(
-                key, Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8))));
     return new SecretBuilder()
         .withMetadata(meta(model, name))
         .withType(type)
-        .withData(encoded)
+        .withData(Secrets.encoded(data))
         .build();
   }
 
@@ -231,60 +228,65 @@ final class RegistryResources {
                 Pods.readOnly("registry-config", "/etc/mirror/registry"),
                 Pods.writable("tmp", "/tmp"));
     if (model.spec().storage().s3() == null) {
-      container.addToVolumeMounts(Pods.writable("storage", "/var/lib/registry"));
+      container.addToVolumeMounts(Pods.writable("storage", STORAGE));
     }
     return container.build();
   }
 
   private static Container gateway(RegistryModel model) {
-    return new ContainerBuilder()
-        .withName("gateway")
-        .withImage(model.settings().operatorImage())
-        .withCommand(Pods.command("gateway"))
-        .withArgs("gateway", "--config", "/etc/mirror/gateway/gateway.json")
-        .addNewPort()
-        .withName("https")
-        .withContainerPort(GATEWAY_PORT)
-        .withProtocol("TCP")
-        .endPort()
-        .addNewPort()
-        .withName("admin")
-        .withContainerPort(ADMIN_PORT)
-        .withProtocol("TCP")
-        .endPort()
-        .withNewReadinessProbe()
-        .withNewHttpGet()
-        .withPath("/readyz")
-        .withPort(new IntOrString("admin"))
-        .withScheme("HTTP")
-        .endHttpGet()
-        .withPeriodSeconds(2)
-        .withTimeoutSeconds(3)
-        .withFailureThreshold(3)
-        .endReadinessProbe()
-        .withNewLivenessProbe()
-        .withNewHttpGet()
-        .withPath("/livez")
-        .withPort(new IntOrString("admin"))
-        .withScheme("HTTP")
-        .endHttpGet()
-        .withInitialDelaySeconds(10)
-        .withPeriodSeconds(10)
-        .withTimeoutSeconds(5)
-        .withFailureThreshold(6)
-        .endLivenessProbe()
-        .withSecurityContext(Pods.locked())
-        .withResources(
-            Pods.resources(
-                model.spec().podTemplate().resources(), Pods.resources("100m", "192Mi", "384Mi")))
-        .withVolumeMounts(
-            Pods.readOnly("gateway-config", "/etc/mirror/gateway"),
-            Pods.readOnly("tls", "/etc/mirror/tls"),
-            Pods.readOnly("token-keys", "/etc/mirror/token-keys"),
-            Pods.readOnly("users", "/etc/mirror/users"),
-            Pods.readOnly("keys", "/etc/mirror/keys"),
-            Pods.writable("tmp", "/tmp"))
-        .build();
+    ContainerBuilder container =
+        new ContainerBuilder()
+            .withName("gateway")
+            .withImage(model.settings().operatorImage())
+            .withCommand(Pods.command("gateway"))
+            .withArgs("gateway", "--config", "/etc/mirror/gateway/gateway.json")
+            .addNewPort()
+            .withName("https")
+            .withContainerPort(GATEWAY_PORT)
+            .withProtocol("TCP")
+            .endPort()
+            .addNewPort()
+            .withName("admin")
+            .withContainerPort(ADMIN_PORT)
+            .withProtocol("TCP")
+            .endPort()
+            .withNewReadinessProbe()
+            .withNewHttpGet()
+            .withPath("/readyz")
+            .withPort(new IntOrString("admin"))
+            .withScheme("HTTP")
+            .endHttpGet()
+            .withPeriodSeconds(2)
+            .withTimeoutSeconds(3)
+            .withFailureThreshold(3)
+            .endReadinessProbe()
+            .withNewLivenessProbe()
+            .withNewHttpGet()
+            .withPath("/livez")
+            .withPort(new IntOrString("admin"))
+            .withScheme("HTTP")
+            .endHttpGet()
+            .withInitialDelaySeconds(10)
+            .withPeriodSeconds(10)
+            .withTimeoutSeconds(5)
+            .withFailureThreshold(6)
+            .endLivenessProbe()
+            .withSecurityContext(Pods.locked())
+            .withResources(
+                Pods.resources(
+                    model.spec().podTemplate().resources(),
+                    Pods.resources("100m", "192Mi", "384Mi")))
+            .withVolumeMounts(
+                Pods.readOnly("gateway-config", "/etc/mirror/gateway"),
+                Pods.readOnly("tls", "/etc/mirror/tls"),
+                Pods.readOnly("token-keys", "/etc/mirror/token-keys"),
+                Pods.readOnly("users", "/etc/mirror/users"),
+                Pods.readOnly("keys", "/etc/mirror/keys"),
+                Pods.writable("tmp", "/tmp"));
+    if (model.spec().storage().s3() == null) {
+      container.addToVolumeMounts(Pods.readOnly("storage", STORAGE));
+    }
+    return container.build();
   }
 
   private static List<Volume> volumes(RegistryModel model) {

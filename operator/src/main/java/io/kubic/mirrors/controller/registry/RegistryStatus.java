@@ -102,12 +102,14 @@ final class RegistryStatus {
    * The registry as it was seen.
    *
    * @param authority {@code host:port}
+   * @param nextRotation when generated passwords are replaced next; null: on request only
    * @param probe null while no pod is ready
    */
   MirrorRegistryStatus observed(
       RegistryModel model,
       String authority,
       CertificateKeeper.Result certificates,
+      @Nullable String nextRotation,
       Deployment deployment,
       RegistryProbe.@Nullable Outcome probe,
       MirrorRegistryStatus.NodesTrusting nodes) {
@@ -168,7 +170,8 @@ final class RegistryStatus {
         new MirrorRegistryStatus.Credentials(
             new LocalRef(names.credentials(GeneratedUser.ADMIN)),
             new LocalRef(names.credentials(GeneratedUser.PUSH)),
-            new LocalRef(names.credentials(GeneratedUser.PULL))),
+            new LocalRef(names.credentials(GeneratedUser.PULL)),
+            nextRotation),
         model.spec().replicas(),
         ready,
         image.substring(image.lastIndexOf(':') + 1));

@@ -3,8 +3,10 @@ package io.kubic.mirrors.controller.support;
 import io.fabric8.kubernetes.api.model.Secret;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.Map;
+import java.util.TreeMap;
 
-/** Reads members of Secrets. */
+/** Members of Secrets as text. */
 public final class Secrets {
   private Secrets() {}
 
@@ -18,5 +20,15 @@ public final class Secrets {
     } catch (IllegalArgumentException e) {
       return "";
     }
+  }
+
+  /** Members in the form that a Secret's {@code data} has, sorted. */
+  public static Map<String, String> encoded(Map<String, String> members) {
+    Map<String, String> encoded = new TreeMap<>();
+    members.forEach(
+        (key, value) ->
+            encoded.put(
+                key, Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8))));
+    return encoded;
   }
 }

@@ -39,6 +39,10 @@ e2e: jdk ## The tests on real parts alone
 	hack/cli/build.sh
 	$(MVN) -DskipUnit=true -Dspotless.check.skip=true verify -Dmirror.noSkip=$(if $(NO_SKIP),true,false)
 
+.PHONY: bench
+bench: cli ## Side by side with regsync, crane and a floor (FULL=1: the sizes of the bars)
+	e2e/bench/bench.sh
+
 .PHONY: unit
 unit: jdk ## Unit tests of all rooms (fast, nothing to install)
 	$(MVN) verify -DskipITs

@@ -17,6 +17,8 @@ import java.util.List;
  *       source and leaves the mirrors in use (it is looked up for the place that is contacted).
  *   <li>Only keys that are in the manual: unknown ones are passed over silently by the library.
  *   <li>A wildcard has no location: names are not rewritten for the source.
+ *   <li>Nothing with an IPv6 address: the library's reference.go does not know them, refuses every
+ *       image whose table has one, and everything when a search registry is one.
  * </ul>
  */
 public final class Containers {
@@ -33,22 +35,20 @@ public final class Containers {
    */
   public static Rendering render(NodeConfig config, String directory) {
     List<NodeFile> files = new ArrayList<>(Containerd.trust(config, directory + "/certs.d"));
-    ShortNameMode mode = config.shortNameMode();
-    if (!config.sources().isEmpty()
-        || !config.blocked().isEmpty()
-        || !config.unqualifiedSearchRegistries().isEmpty()
-        || mode != null) {
-      files.add(
-          new NodeFile(
-              directory + "/registries.conf.d/" + DROP_IN, NodeFile.Kind.DROP_IN, dropIn(config)));
-    }
-    return new Rendering(files, List.of());
-  }
-
-  private static String dropIn(NodeConfig config) {
+    List<Note> notes = new ArrayList<>();
     Toml toml = new Toml().comment(NodeFile.marker(config));
-    if (!config.unqualifiedSearchRegistries().isEmpty()) {
-      toml.put("unqualified-search-registries", config.unqualifiedSearchRegistries());
+    boolean any = false;
+    List<String> search = new ArrayList<>();
+    for (String registry : config.unqualifiedSearchRegistries()) {
+      if (isIpv6(registry)) {
+        notes.add(unknown(registry, registry));
+      } else {
+        search.add(registry);
+      }
+    }
+    if (!search.isEmpty()) {
+      toml.put("unqualified-search-registries", search);
+      any = true;
     }
     ShortNameMode mode = config.shortNameMode();
     if (mode != null) {
@@ -59,24 +59,59 @@ public final class Containers {
             case PERMISSIVE -> "permissive";
             case DISABLED -> "disabled";
           });
+      any = true;
     }
     for (Source source : config.sources()) {
-      table(toml, source.source(), source.never());
+      List<Endpoint> usable = new ArrayList<>();
       for (Endpoint endpoint : source.endpoints()) {
-        toml.element("registry", "mirror").put("location", endpoint.location().toString());
-        if (endpoint.insecure()) {
-          toml.put("insecure", true);
-        }
-        if (endpoint.pull() != Pull.All) {
-          toml.put(
-              "pull-from-mirror", endpoint.pull() == Pull.DigestOnly ? "digest-only" : "tag-only");
+        if (isIpv6(endpoint.location().registry())) {
+          notes.add(unknown(source.source(), endpoint.location().toString()));
+        } else {
+          usable.add(endpoint);
         }
       }
+      if (isIpv6(source.source()) || usable.isEmpty() && !source.never()) {
+        continue; // an image of such a source has no name that the library reads
+      }
+      table(toml, source.source(), source.never());
+      usable.forEach(endpoint -> mirror(toml, endpoint));
+      any = true;
     }
     for (String blocked : config.blocked()) {
-      table(toml, blocked, true);
+      if (!isIpv6(blocked)) {
+        table(toml, blocked, true);
+        any = true;
+      }
     }
-    return toml.toString();
+    if (any) {
+      files.add(
+          new NodeFile(
+              directory + "/registries.conf.d/" + DROP_IN, NodeFile.Kind.DROP_IN, toml.toString()));
+    }
+    return new Rendering(files, notes);
+  }
+
+  private static boolean isIpv6(String location) {
+    return location.startsWith("[");
+  }
+
+  private static Note unknown(String source, String location) {
+    return new Note(
+        source,
+        false,
+        "CRI-O and podman know no IPv6 addresses in names; "
+            + location
+            + " is left out, give the registry a host name");
+  }
+
+  private static void mirror(Toml toml, Endpoint endpoint) {
+    toml.element("registry", "mirror").put("location", endpoint.location().toString());
+    if (endpoint.insecure()) {
+      toml.put("insecure", true);
+    }
+    if (endpoint.pull() != Pull.All) {
+      toml.put("pull-from-mirror", endpoint.pull() == Pull.DigestOnly ? "digest-only" : "tag-only");
+    }
   }
 
   private static void table(Toml toml, String prefix, boolean blocked) {

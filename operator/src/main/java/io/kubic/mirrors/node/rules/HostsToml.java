@@ -6,7 +6,6 @@ import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.node.ImageName;
 import io.kubic.mirrors.node.Location;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -32,16 +31,34 @@ public record HostsToml(List<Host> hosts) {
    * One host.
    *
    * @param url scheme, registry and path of the API's root; empty for the source itself
+   * @param tls something is said about TLS; then even {@code http} tries TLS first
    * @param authorities paths of CA files, relative to the file's directory or absolute
-   * @param files paths of client certificates and keys
+   * @param clients paths of client certificates, each alone or with its key
    */
   public record Host(
       String url,
       boolean pull,
       boolean resolve,
       boolean skipVerify,
+      boolean tls,
       List<String> authorities,
-      List<String> files) {}
+      List<List<String>> clients) {
+
+    /**
+     * The address that is asked first. A host of plain HTTP for which something is said about TLS
+     * is asked with TLS, and in the clear where it does not speak it, except on port 80.
+     */
+    private Attempt attempt(ImageName image) {
+      if (url.isEmpty()) {
+        return source(image, skipVerify);
+      }
+      boolean falls = url.startsWith("http://") && tls && !authority(url).endsWith(":80");
+      return new Attempt(
+          (falls ? "https" + url.substring(4) : url) + "/" + image.repository(),
+          skipVerify || falls,
+          false);
+    }
+  }
 
   /**
    * @param text of the file; nothing at all means that there is no file
@@ -63,8 +80,8 @@ public record HostsToml(List<Host> hosts) {
       for (String host : order) {
         String path = "host.\"" + host + "\"";
         ObjectNode settings = file.table(table, "host", host);
-        if (settings == null) {
-          throw file.invalid(path, "is no table");
+        if (settings == null || host.isEmpty()) {
+          throw file.invalid(path, "is no table of a host");
         }
         file.exactKeys(settings, path, HOST);
         hosts.add(host(file, settings, path, host));
@@ -84,34 +101,57 @@ public record HostsToml(List<Host> hosts) {
     List<Attempt> attempts = new ArrayList<>();
     for (Host host : hosts) {
       if (image.digest() != null ? host.pull() : host.resolve()) {
-        attempts.add(
-            new Attempt(
-                (host.url().isEmpty() ? source(image.registry()) : host.url())
-                    + "/"
-                    + image.repository(),
-                host.skipVerify(),
-                false));
+        attempts.add(host.attempt(image));
       }
     }
     return attempts;
   }
 
-  /** The registry itself, as containerd reaches it when nothing else is said. */
-  public static String source(String registry) {
-    if (registry.equals("docker.io")) {
-      return "https://registry-1.docker.io/v2";
-    }
-    return (isLocal(registry) ? "http://" : "https://") + registry + "/v2";
+  /** The registry of an image itself, as containerd reaches it when nothing else is said. */
+  public static Attempt source(ImageName image) {
+    return source(image, false);
   }
 
-  /** On this machine containerd takes plain HTTP, except on no port and on 443. */
+  private static Attempt source(ImageName image, boolean skipVerify) {
+    String registry = image.registry();
+    boolean local = isLocal(registry);
+    String port = registry.substring(Location.parse(registry, "registry").host().length());
+    boolean clear = local && port.equals(":80");
+    return new Attempt(
+        (clear && !skipVerify ? "http://" : "https://")
+            + (registry.equals("docker.io") ? "registry-1.docker.io" : registry)
+            + "/v2/"
+            + image.repository(),
+        local && !clear || skipVerify,
+        false);
+  }
+
+  /** docker.IsLocalhost: on this machine certificates are not verified, and HTTP is tried. */
   private static boolean isLocal(String registry) {
-    Location location = Location.parse(registry, "registry");
-    String host = location.host();
-    String port = registry.substring(host.length());
-    return (host.equals("localhost") || host.startsWith("127.") || host.equals("[::1]"))
-        && !port.isEmpty()
-        && !port.equals(":443");
+    String host = Location.parse(registry, "registry").host();
+    return host.equals("localhost")
+        || isLoopback(host)
+        || host.equals("[::1]") && !host.equals(registry);
+  }
+
+  private static boolean isLoopback(String host) {
+    String[] parts = host.split("\\.", -1);
+    return parts.length == 4
+        && parts[0].equals("127")
+        && java.util.Arrays.stream(parts)
+            .allMatch(
+                part ->
+                    !part.isEmpty()
+                        && part.length() <= 3
+                        && (part.length() == 1 || part.charAt(0) != '0')
+                        && part.chars().allMatch(c -> c >= '0' && c <= '9')
+                        && Integer.parseInt(part) <= 255);
+  }
+
+  private static String authority(String url) {
+    int start = url.indexOf("://") + 3;
+    int slash = url.indexOf('/', start);
+    return slash < 0 ? url.substring(start) : url.substring(start, slash);
   }
 
   private static Host host(TomlFile file, ObjectNode table, String path, String url)
@@ -144,40 +184,47 @@ public record HostsToml(List<Host> hosts) {
         }
       }
     }
+    List<List<String>> clients = clients(file, table.get("client"), TomlFile.join(path, "client"));
+    // The address of the source replaces what is said about its capabilities.
     return new Host(
         url.isEmpty() ? "" : root(file, url, path.isEmpty() ? "server" : path, override),
-        pull,
-        resolve,
+        url.isEmpty() || pull,
+        url.isEmpty() || resolve,
         file.bool(table, path, "skip_verify"),
-        paths(file, table.get("ca"), TomlFile.join(path, "ca"), 1),
-        paths(file, table.get("client"), TomlFile.join(path, "client"), 2));
+        table.has("skip_verify") || table.has("ca") || !clients.isEmpty(),
+        authorities(file, table.get("ca"), TomlFile.join(path, "ca")),
+        clients);
   }
 
-  private static List<String> paths(TomlFile file, @Nullable JsonNode value, String path, int depth)
+  private static List<String> authorities(TomlFile file, @Nullable JsonNode value, String path)
       throws InvalidFileException {
-    List<String> paths = new ArrayList<>();
     if (value == null) {
-      return paths;
+      return List.of();
+    }
+    return value.isTextual() ? List.of(value.textValue()) : file.strings(value, path);
+  }
+
+  private static List<List<String>> clients(TomlFile file, @Nullable JsonNode value, String path)
+      throws InvalidFileException {
+    if (value == null) {
+      return List.of();
     }
     if (value.isTextual()) {
-      paths.add(value.textValue());
-      return paths;
+      return List.of(List.of(value.textValue()));
     }
     if (!value.isArray()) {
       throw file.invalid(path, "is neither a path nor a list of paths");
     }
+    List<List<String>> clients = new ArrayList<>();
     for (JsonNode element : value) {
-      if (element.isTextual()) {
-        paths.add(element.textValue());
-      } else {
-        List<String> pair = depth > 1 ? file.strings(element, path) : List.of();
-        if (pair.size() != 2) {
-          throw file.invalid(path, "is neither a path nor a list of paths");
-        }
-        paths.addAll(pair);
+      List<String> pair =
+          element.isTextual() ? List.of(element.textValue()) : file.strings(element, path);
+      if (!element.isTextual() && pair.size() != 2) {
+        throw file.invalid(path, "holds something else than pairs of certificate and key");
       }
+      clients.add(pair);
     }
-    return paths;
+    return clients;
   }
 
   /** Only URLs whose meaning is beyond doubt: scheme, registry and a clean path. */
@@ -201,12 +248,12 @@ public record HostsToml(List<Host> hosts) {
   }
 
   /**
-   * The hosts in the order of their {@code [host."…"]} headers, each once. Lines inside of
-   * multi-line strings cannot be told apart here; they make the two lists differ and the file is
-   * refused.
+   * The hosts in the order of their {@code [host."…"]} headers, as containerd's getSortedHosts: a
+   * host that comes again after another is asked again; here the lists then differ and the file is
+   * refused, as with lines inside of multi-line strings, which cannot be told apart here.
    */
   private static List<String> headers(String text) {
-    Set<String> hosts = new LinkedHashSet<>();
+    List<String> hosts = new ArrayList<>();
     text.lines()
         .map(String::strip)
         .filter(line -> line.startsWith("[") && !line.startsWith("[["))
@@ -228,7 +275,7 @@ public record HostsToml(List<Host> hosts) {
               if (quote == '"' || quote == '\'') {
                 int end = inner.indexOf(quote, 1);
                 if (end > 0) {
-                  hosts.add(inner.substring(1, end));
+                  add(hosts, inner.substring(1, end));
                 }
               } else {
                 int end = 0;
@@ -237,10 +284,16 @@ public record HostsToml(List<Host> hosts) {
                         || "-_".indexOf(inner.charAt(end)) >= 0)) {
                   end++;
                 }
-                hosts.add(inner.substring(0, end));
+                add(hosts, inner.substring(0, end));
               }
             });
     return List.copyOf(hosts);
+  }
+
+  private static void add(List<String> hosts, String host) {
+    if (hosts.isEmpty() || !hosts.getLast().equals(host)) {
+      hosts.add(host);
+    }
   }
 
   private static boolean isGoDuration(String text) {

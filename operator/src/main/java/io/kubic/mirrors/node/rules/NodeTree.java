@@ -1,8 +1,10 @@
 package io.kubic.mirrors.node.rules;
 
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.node.Certificates;
 import io.kubic.mirrors.node.ImageName;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,13 +14,15 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A directory that stands for a node's {@code /etc}, as its runtimes read it: {@code
  * containers/registries.conf}, its drop-ins, and {@code containerd/certs.d}.
  */
 public final class NodeTree {
-  private final List<String> problems = new ArrayList<>();
+  private final List<String> libraryProblems = new ArrayList<>();
+  private final List<String> containerdProblems = new ArrayList<>();
   private final Map<String, HostsToml> hosts = new TreeMap<>();
   private Optional<RegistriesConf> registries = Optional.empty();
   private boolean hasContainerd;
@@ -38,7 +42,17 @@ public final class NodeTree {
 
   /** One line each: file, what is wrong, the remedy. */
   public List<String> problems() {
-    return List.copyOf(problems);
+    return Stream.concat(libraryProblems.stream(), containerdProblems.stream()).toList();
+  }
+
+  /** Those that make CRI-O and podman refuse everything. */
+  public List<String> libraryProblems() {
+    return List.copyOf(libraryProblems);
+  }
+
+  /** Those that make containerd pass over a registry's files, or fail its pulls. */
+  public List<String> containerdProblems() {
+    return List.copyOf(containerdProblems);
   }
 
   /** Whether there is anything for the containers library; what {@link #library} answers with. */
@@ -75,8 +89,7 @@ public final class NodeTree {
         return found.attempts(image);
       }
     }
-    return List.of(
-        new Attempt(HostsToml.source(registry) + "/" + image.repository(), false, false));
+    return List.of(HostsToml.source(image));
   }
 
   private void library(Path directory) throws IOException {
@@ -96,9 +109,9 @@ public final class NodeTree {
     RegistriesConf merged = RegistriesConf.EMPTY;
     for (Path file : files) {
       try {
-        merged = merged.and(RegistriesConf.parse(Files.readString(file), file.toString()));
+        merged = merged.and(RegistriesConf.parse(text(file), file.toString()));
       } catch (InvalidFileException e) {
-        problems.add(e.getMessage() + " (CRI-O and podman refuse every pull)");
+        libraryProblems.add(e.getMessage() + " (CRI-O and podman refuse every pull)");
       }
     }
     registries = Optional.of(merged);
@@ -107,31 +120,87 @@ public final class NodeTree {
   private void containerd(Path directory) throws IOException {
     hasContainerd = Files.isDirectory(directory);
     for (Path entry : entries(directory)) {
-      Path file = entry.resolve("hosts.toml");
       if (!Files.isDirectory(entry)) {
+        containerdProblems.add(entry + ": is no directory; pulls from it fail");
         continue;
       }
+      Path file = entry.resolve("hosts.toml");
       String name = String.valueOf(entry.getFileName());
       try {
-        String text =
-            Files.isRegularFile(file) ? Files.readString(file, StandardCharsets.UTF_8) : "";
-        HostsToml parsed = HostsToml.parse(text, file.toString());
+        String content = Files.isRegularFile(file) ? text(file) : "";
+        HostsToml parsed = HostsToml.parse(content, file.toString());
         hosts.put(name, parsed);
-        if (!text.isEmpty() && !parsed.readBefore2()) {
-          problems.add(file + ": containerd before 2.0 wants a [host] table, and asks the source");
+        if (content.isEmpty()) {
+          loose(entry);
+          continue;
+        }
+        if (!parsed.readBefore2()) {
+          containerdProblems.add(
+              file + ": containerd before 2.0 wants a [host] table, and asks the source");
         }
         for (HostsToml.Host host : parsed.hosts()) {
-          Stream.concat(host.authorities().stream(), host.files().stream())
-              .filter(path -> !path.startsWith("/"))
-              .map(entry::resolve)
-              .filter(path -> !Files.isRegularFile(path))
-              .distinct()
-              .forEach(path -> problems.add(file + ": names " + path + ", which is not there"));
+          host.authorities().forEach(path -> authority(file, entry.resolve(path)));
+          host.clients().forEach(pair -> client(file, entry, pair));
         }
       } catch (InvalidFileException e) {
-        problems.add(e.getMessage() + " (containerd ignores the file and asks the source)");
+        containerdProblems.add(
+            e.getMessage() + " (containerd ignores the file and asks the source)");
         hosts.put(name, sourceOnly(file));
       }
+    }
+  }
+
+  /** Without a hosts.toml every {@code *.crt} is a CA and every {@code *.cert} a client's. */
+  private void loose(Path directory) throws IOException {
+    List<Path> files = entries(directory);
+    for (Path file : files) {
+      String name = file.toString();
+      if (Files.isDirectory(file)) {
+        continue;
+      }
+      if (name.endsWith(".crt")) {
+        authority(file, file);
+      } else if (name.endsWith(".cert")) {
+        Path key = Path.of(name.substring(0, name.length() - 5) + ".key");
+        client(
+            file, directory, files.contains(key) ? List.of(name, key.toString()) : List.of(name));
+      }
+    }
+  }
+
+  private void authority(Path names, Path path) {
+    String pem = pem(names, path);
+    if (pem != null && Certificates.parse(pem).isEmpty()) {
+      containerdProblems.add(names + ": " + path + " holds no certificate; pulls fail");
+    }
+  }
+
+  /** Whether the key belongs to the certificate is not judged. */
+  private void client(Path names, Path directory, List<String> pair) {
+    String certificate = pem(names, directory.resolve(pair.getFirst()));
+    String key = pair.size() == 1 ? certificate : pem(names, directory.resolve(pair.getLast()));
+    if (certificate != null
+        && key != null
+        && (Certificates.parse(certificate).isEmpty() || key.indexOf("PRIVATE KEY-----") < 0)) {
+      containerdProblems.add(names + ": " + pair + " are no certificate with its key; pulls fail");
+    }
+  }
+
+  private @Nullable String pem(Path names, Path path) {
+    try {
+      return Files.readString(path, StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      containerdProblems.add(names + ": names " + path + ", which cannot be read; pulls fail");
+      return null;
+    }
+  }
+
+  /** Bytes that are no UTF-8 are no TOML either. */
+  private static String text(Path file) throws IOException, InvalidFileException {
+    try {
+      return Files.readString(file, StandardCharsets.UTF_8);
+    } catch (CharacterCodingException e) {
+      throw new InvalidFileException(file.toString(), "is no UTF-8");
     }
   }
 

@@ -108,8 +108,10 @@ public record RegistriesConf(
       List<String> hosts = new ArrayList<>();
       for (String entry : search) {
         String host = location(file, entry, "unqualified-search-registries");
-        if (!Location.isRegistry(host)) {
-          throw file.invalid("unqualified-search-registries", "'" + entry + "' is no host[:port]");
+        if (!Location.isRegistry(host) || host.startsWith("[")) {
+          throw file.invalid(
+              "unqualified-search-registries",
+              "'" + entry + "' is no host[:port]; IPv6 addresses are refused, too");
         }
         hosts.add(host);
       }
@@ -133,6 +135,9 @@ public record RegistriesConf(
     String location = location(file, file.string(node, path, "location"), path + ".location");
     String prefix = location(file, file.string(node, path, "prefix"), path + ".prefix");
     boolean wildcard = prefix.startsWith("*.");
+    if (prefix.isEmpty() && !orEmpty(file.string(node, path, "prefix")).isEmpty()) {
+      throw file.invalid(path + ".prefix", "matches nothing");
+    }
     if (prefix.isEmpty()) {
       if (location.isEmpty()) {
         throw file.invalid(path, "has neither prefix nor location");
@@ -256,6 +261,10 @@ public record RegistriesConf(
   public List<Attempt> attempts(ImageName image) throws InvalidFileException {
     String reference =
         image.name() + (image.digest() != null ? "@" + image.digest() : ":" + image.tag());
+    if (image.registry().startsWith("[")) {
+      throw new InvalidFileException(
+          reference, "CRI-O and podman know no IPv6 addresses in names; use the registry's name");
+    }
     Optional<Table> applies = table(image.name());
     if (applies.isEmpty()) {
       return List.of(attempt(reference, false));
@@ -294,6 +303,7 @@ public record RegistriesConf(
       ImageName parsed = ImageName.parse(rewritten, "reference");
       if (parsed.toString().equals(rewritten)
           && parsed.name().length() <= 255
+          && !parsed.registry().startsWith("[") // its reference.go has no IPv6
           && !parsed.registry().equals("index.docker.io")) {
         return rewritten;
       }

@@ -47,6 +47,36 @@ class RenderTest {
   }
 
   @Test
+  void anIpv6MirrorIsKeptFromTheLibraryWhichWouldRefuseEveryPull() throws Exception {
+    NodeConfig config =
+        NodeConfig.fromJson(
+            """
+            {"name": "six",
+             "sources": [
+               {"source": "a.example", "endpoints": [{"location": "[fd00::2]:5000/a.example"},
+                                                     {"location": "m.lan:5000/a"}]},
+               {"source": "b.example", "endpoints": [{"location": "[fd00::2]:5000/b.example"}]},
+               {"source": "c.example", "policy": "NeverContactSource",
+                "endpoints": [{"location": "[fd00::2]:5000/c.example"}]}],
+             "unqualifiedSearchRegistries": ["[fd00::1]:5000", "docker.io"]}""");
+    Rendering rendering = Containers.render(config, "/c");
+    assertThat(rendering.notes())
+        .extracting(Note::source)
+        .containsExactly("[fd00::1]:5000", "a.example", "b.example", "c.example");
+    RegistriesConf conf = RegistriesConf.parse(rendering.files().getFirst().content(), "f");
+    assertThat(conf.search()).containsExactly("docker.io");
+    assertThat(conf.attempts(ImageName.parse("a.example/x", "i")))
+        .extracting(Attempt::address)
+        .containsExactly("m.lan:5000/a/x:latest", "a.example/x:latest");
+    assertThat(conf.attempts(ImageName.parse("b.example/x", "i")))
+        .extracting(Attempt::toString)
+        .containsExactly("b.example/x:latest");
+    assertThat(conf.attempts(ImageName.parse("c.example/x", "i")))
+        .extracting(Attempt::toString)
+        .containsExactly("c.example/x:latest (blocked)");
+  }
+
+  @Test
   void whatContainerdCannotSayIsNamedAndLeftOut() {
     Rendering rendering = Containerd.render(CONFIG, "/d", Map.of());
     assertThat(rendering.notes())

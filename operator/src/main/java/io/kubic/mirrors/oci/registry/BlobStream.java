@@ -3,10 +3,12 @@ package io.kubic.mirrors.oci.registry;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Shown;
 import java.io.IOException;
 import java.io.InputStream;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,7 +19,7 @@ final class BlobStream extends InputStream {
   /** Fewer bytes a second than this, for the whole stall timeout, is a stall. */
   private static final long CRAWL = 1024;
 
-  private final RegistryClient client;
+  private final Wire wire;
   private final String repository;
   private final Descriptor blob;
   private final String object;
@@ -29,13 +31,13 @@ final class BlobStream extends InputStream {
   private Instant windowStart;
   private long windowBytes;
 
-  BlobStream(RegistryClient client, String repository, Descriptor blob, long offset) {
-    this.client = client;
+  BlobStream(Wire wire, String repository, Descriptor blob, long offset) {
+    this.wire = wire;
     this.repository = repository;
     this.blob = blob;
-    this.object = client.name() + "/" + repository + "@" + blob.digest();
+    this.object = wire.name() + "/" + repository + "@" + blob.digest();
     this.position = offset;
-    this.windowStart = client.transport().clock().instant();
+    this.windowStart = wire.transport().clock().instant();
   }
 
   @Override
@@ -94,7 +96,7 @@ final class BlobStream extends InputStream {
     if (open != null) {
       return open;
     }
-    Answer fresh = client.openBlob(repository, blob, position, object);
+    Answer fresh = ask(position);
     answer = fresh;
     open = fresh.response().body().byteStream();
     if (fresh.status() == 200 && position > 0) {
@@ -102,9 +104,53 @@ final class BlobStream extends InputStream {
       open.skipNBytes(position);
     }
     in = open;
-    windowStart = client.transport().clock().instant();
+    windowStart = wire.transport().clock().instant();
     windowBytes = 0;
     return open;
+  }
+
+  /** One attempt. */
+  private Answer ask(long offset) {
+    Ask request =
+        new Ask("GET", Wire.path(repository, "blobs/" + blob.digest()), object)
+            .scope(repository, wire.scope(repository))
+            .bulk();
+    if (offset > 0) {
+      request.header("Range", "bytes=" + offset + "-");
+    }
+    Answer answer = wire.send(request);
+    try {
+      if (answer.status() == 416) {
+        throw new RegistryException(
+            Reason.MalformedResponse, object, "the registry has fewer bytes than promised");
+      }
+      wire.expect(answer, object, false, 200, 206);
+      if (answer.status() == 206) {
+        String range = answer.header("Content-Range").orElse("");
+        if (!range.startsWith("bytes " + offset + "-")) {
+          throw new RegistryException(
+              Reason.MalformedResponse,
+              object,
+              "asked for bytes from " + offset + " on, got '" + Shown.of(range) + "'");
+        }
+      }
+      long expected = blob.size() - (answer.status() == 206 ? offset : 0);
+      OptionalLong length = Wire.number(answer.header("Content-Length"));
+      if (length.isPresent() && length.getAsLong() != expected) {
+        throw new RegistryException(
+            Reason.DigestMismatch,
+            object,
+            "the registry announces "
+                + length.getAsLong()
+                + " bytes, the manifest says "
+                + expected);
+      }
+      answer.endDeadline();
+      return answer;
+    } catch (RuntimeException e) {
+      answer.close();
+      throw e;
+    }
   }
 
   /** The last byte is here: nothing may follow. */
@@ -129,11 +175,11 @@ final class BlobStream extends InputStream {
     windowBytes += count;
     if (windowBytes >= 1 << 20) {
       windowBytes = 0;
-      windowStart = client.transport().clock().instant();
+      windowStart = wire.transport().clock().instant();
       return;
     }
-    Duration stall = client.connection().retry().stallTimeout();
-    Duration window = Duration.between(windowStart, client.transport().clock().instant());
+    Duration stall = wire.connection().retry().stallTimeout();
+    Duration window = Duration.between(windowStart, wire.transport().clock().instant());
     if (window.compareTo(stall) > 0) {
       if (windowBytes < CRAWL * Math.max(1, window.toSeconds())) {
         close();
@@ -143,7 +189,7 @@ final class BlobStream extends InputStream {
             "moved " + windowBytes + " bytes in " + window.toSeconds() + " s");
       }
       windowBytes = 0;
-      windowStart = client.transport().clock().instant();
+      windowStart = wire.transport().clock().instant();
     }
   }
 
@@ -152,13 +198,13 @@ final class BlobStream extends InputStream {
     failures = position > lastFailedAt ? 1 : failures + 1;
     boolean progress = position > lastFailedAt && position > 0;
     lastFailedAt = position;
-    if (!client.mayRetry(e, failures)) {
+    if (!wire.mayRetry(e, failures)) {
       throw e.withAttempts(failures);
     }
-    Duration pause = client.backoff(e, failures);
+    Duration pause = wire.backoff(e, failures);
     // Most breaks are those of one connection: the first is mended at once.
     if (!progress || e.reason() != Reason.ConnectionFailed || e.retryAfter().isPresent()) {
-      client.rest(pause, object);
+      wire.rest(pause, object);
     }
   }
 

@@ -1,0 +1,353 @@
+package io.kubic.mirrors.oci.registry;
+
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Repository;
+import java.io.IOException;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import okhttp3.Call;
+import okhttp3.HttpUrl;
+import okhttp3.MediaType;
+import okhttp3.OkHttpClient;
+import okhttp3.Protocol;
+import okhttp3.Request;
+import okhttp3.RequestBody;
+import okhttp3.Response;
+
+/**
+ * The way to one registry: sends a request with its authorisation, follows redirects without it,
+ * keeps within the limits, and repeats what failed for the moment. Knows nothing of what the
+ * requests mean.
+ */
+final class Wire {
+  /** The body of a request that has none. */
+  static final RequestBody NOTHING = RequestBody.create(new byte[0], (MediaType) null);
+
+  private static final int MAX_REDIRECTS = 5;
+
+  /** A target that assembles a large blob answers late. */
+  private static final Duration COMMIT_TIMEOUT = Duration.ofMinutes(10);
+
+  private final Connection connection;
+  private final Transport transport;
+  private final Gate gate;
+  private final TokenAuth auth;
+  private final AddressGuard guard;
+  private final List<HttpUrl> bases;
+  private final AtomicInteger base = new AtomicInteger();
+  private final AtomicLong requests = new AtomicLong();
+  private final OkHttpClient small;
+  private final OkHttpClient bulk;
+  private final OkHttpClient upload;
+  private final OkHttpClient foreign;
+
+  Wire(Connection connection, Transport transport) {
+    this.connection = connection;
+    this.transport = transport;
+    this.gate = new Gate(connection, transport.clock(), transport.pause());
+    this.bases = connection.endpoints().stream().map(URI::toString).map(Wire::base).toList();
+    this.guard = new AddressGuard(bases.stream().map(HttpUrl::host).toList());
+    Duration timeout = connection.limits().timeout();
+    var trustManager = connection.trust().trustManager();
+    OkHttpClient.Builder builder =
+        transport
+            .http()
+            .newBuilder()
+            .connectTimeout(
+                timeout.compareTo(Duration.ofSeconds(30)) > 0 ? Duration.ofSeconds(30) : timeout)
+            .readTimeout(timeout)
+            .writeTimeout(connection.retry().stallTimeout())
+            .sslSocketFactory(
+                connection.trust().context(trustManager).getSocketFactory(), trustManager)
+            .proxySelector(new ProxyChoice(connection.proxies()))
+            .proxyAuthenticator(new ProxyLogin(connection.proxies()));
+    if (connection.trust().insecure()) {
+      builder.hostnameVerifier((host, session) -> true);
+    }
+    this.small = builder.build();
+    // One connection for each transfer: HTTP/2's flow control makes large bodies slow.
+    this.bulk =
+        small
+            .newBuilder()
+            .protocols(List.of(Protocol.HTTP_1_1))
+            .readTimeout(connection.retry().stallTimeout())
+            .build();
+    this.upload = bulk.newBuilder().readTimeout(COMMIT_TIMEOUT).build();
+    this.foreign = bulk.newBuilder().socketFactory(guard).build();
+    this.auth = new TokenAuth(connection, this::askRealm, transport.clock());
+  }
+
+  Connection connection() {
+    return connection;
+  }
+
+  Transport transport() {
+    return transport;
+  }
+
+  Gate gate() {
+    return gate;
+  }
+
+  /** The registry's name. */
+  String name() {
+    return connection.registry();
+  }
+
+  /** How many requests were sent so far. */
+  long requests() {
+    return requests.get();
+  }
+
+  /** One attempt: authorises, follows redirects, and gives the answer whatever its status. */
+  Answer send(Ask ask) {
+    boolean uploads = ask.body instanceof UploadBody;
+    int chosen = base.get();
+    HttpUrl url = ask.at(bases.get(chosen));
+    Optional<Secret> authorization =
+        isOwn(url) ? auth.header(ask.scopes, ask.repository, ask.object) : Optional.empty();
+    Gate.Permit permit = gate.enter(uploads, ask.object);
+    try {
+      Answer answer = exchange(ask, url, authorization, permit);
+      if (answer.status() == 401 && isOwn(url) && !uploads && !ask.anonymous) {
+        Optional<Secret> better =
+            auth.answer(
+                answer.response(),
+                ask.scopes,
+                ask.repository,
+                ask.object,
+                authorization.orElse(null));
+        if (better.isPresent()) {
+          answer.endDeadline();
+          answer.response().close();
+          answer = exchange(ask, url, better, permit);
+        }
+      }
+      return follow(ask, answer, permit);
+    } catch (RegistryException e) {
+      permit.close();
+      if (ask.url == null && isOfEndpoint(e)) {
+        // The next attempt goes to the next endpoint.
+        base.compareAndSet(chosen, (chosen + 1) % bases.size());
+      }
+      throw e;
+    } catch (RuntimeException e) {
+      permit.close();
+      throw e;
+    }
+  }
+
+  private static boolean isOfEndpoint(RegistryException e) {
+    return switch (e.reason()) {
+      case ConnectionFailed, NameResolution, Timeout, TLSVerification -> true;
+      default -> false;
+    };
+  }
+
+  private Answer follow(Ask ask, Answer first, Gate.Permit permit) {
+    Answer answer = first;
+    int hops = 0;
+    boolean mayFollow = ask.method.equals("GET") || ask.method.equals("HEAD");
+    while (mayFollow && answer.response().isRedirect()) {
+      HttpUrl from = answer.url();
+      String text = answer.header("Location").orElse("");
+      HttpUrl to = text.isEmpty() ? null : from.resolve(text);
+      answer.response().close();
+      answer.endDeadline();
+      if (++hops > MAX_REDIRECTS) {
+        throw refusedRedirect(ask.object, "more than " + MAX_REDIRECTS + " in a row");
+      }
+      if (to == null) {
+        throw refusedRedirect(ask.object, "it leads nowhere");
+      }
+      if (!to.username().isEmpty() || !to.password().isEmpty()) {
+        throw refusedRedirect(ask.object, "its target holds userinfo");
+      }
+      if (from.isHttps() && !to.isHttps()) {
+        throw refusedRedirect(ask.object, "it leads from https to http");
+      }
+      Optional<Secret> authorization =
+          isOwn(to) ? auth.header(ask.scopes, ask.repository, ask.object) : Optional.empty();
+      answer = exchange(ask, to, authorization, permit);
+    }
+    return answer;
+  }
+
+  private static RegistryException refusedRedirect(String object, String why) {
+    return new RegistryException(Reason.RedirectRefused, object, "a redirect is refused: " + why);
+  }
+
+  private Answer exchange(
+      Ask ask, HttpUrl url, Optional<Secret> authorization, Gate.Permit permit) {
+    Request.Builder request =
+        new Request.Builder()
+            .url(url)
+            .method(ask.method, ask.body)
+            .header("User-Agent", transport.userAgent())
+            // Bytes are evidence: nothing on the way may unpack them.
+            .header("Accept-Encoding", "identity");
+    ask.headers.forEach(request::header);
+    authorization.ifPresent(secret -> request.header("Authorization", secret.reveal()));
+    boolean uploads = ask.body instanceof UploadBody;
+    OkHttpClient client = !isOwn(url) ? foreign : uploads ? upload : ask.bulk ? bulk : small;
+    Call call = client.newCall(request.build());
+    boolean[] late = {false};
+    Transport.Alarm deadline =
+        uploads || ask.bulk && ask.body != null
+            ? () -> {}
+            : transport.after(
+                connection.limits().timeout(),
+                () -> {
+                  late[0] = true;
+                  call.cancel();
+                });
+    requests.incrementAndGet();
+    try {
+      if (client == foreign) {
+        guard.check(url);
+      }
+      Response response = call.execute();
+      String quota = response.header("ratelimit-remaining");
+      if (quota != null) {
+        gate.quota(quota);
+      }
+      return new Answer(response, permit, deadline, ask.object);
+    } catch (IOException e) {
+      deadline.callOff();
+      if (Thread.currentThread().isInterrupted()) {
+        throw Gate.cancelled(ask.object);
+      }
+      if (late[0]) {
+        throw new RegistryException(
+            Reason.Timeout,
+            ask.object,
+            "no answer from " + Failures.origin(url) + " within " + connection.limits().timeout());
+      }
+      throw Failures.of(e, url, ask.object);
+    } catch (RuntimeException e) {
+      deadline.callOff();
+      throw e;
+    }
+  }
+
+  private Response askRealm(Request request, String object) throws IOException {
+    HttpUrl url = request.url();
+    boolean own = bases.stream().anyMatch(base -> base.host().equals(url.host()));
+    if (!own) {
+      guard.check(url);
+    }
+    requests.incrementAndGet();
+    OkHttpClient client =
+        (own ? small : foreign)
+            .newBuilder()
+            .callTimeout(connection.limits().timeout().toMillis(), TimeUnit.MILLISECONDS)
+            .build();
+    return client
+        .newCall(request.newBuilder().header("User-Agent", transport.userAgent()).build())
+        .execute();
+  }
+
+  /** Repeats an operation while its failures are transient, within the connection's limits. */
+  <T> T retrying(String object, Supplier<T> operation) {
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return operation.get();
+      } catch (RegistryException e) {
+        if (!mayRetry(e, attempt)) {
+          throw e.withAttempts(attempt);
+        }
+        gate.rest(backoff(e, attempt), object);
+      }
+    }
+  }
+
+  /** Whether an attempt that failed is followed by another one. */
+  boolean mayRetry(RegistryException e, int attempt) {
+    boolean otherEndpoint = attempt < bases.size() && isOfEndpoint(e);
+    return (e.isRetryable() && attempt <= connection.retry().limit() || otherEndpoint)
+        && e.retryAfter().map(w -> w.compareTo(connection.retry().maxBackoff()) <= 0).orElse(true);
+  }
+
+  /** The pause before the next attempt; closes the gate for all when the registry asked so. */
+  Duration backoff(RegistryException e, int attempt) {
+    Duration own = connection.retry().backoff(attempt, transport.random());
+    if (e.retryAfter().isPresent()) {
+      gate.closeFor(e.retryAfter().get());
+      return e.retryAfter().get();
+    }
+    if (attempt < bases.size() && isOfEndpoint(e)) {
+      return Duration.ZERO;
+    }
+    return own;
+  }
+
+  void rest(Duration duration, String object) {
+    gate.rest(duration, object);
+  }
+
+  void expect(Answer answer, String object, boolean push, int... statuses) {
+    for (int status : statuses) {
+      if (answer.status() == status) {
+        return;
+      }
+    }
+    throw refusal(answer, object, push);
+  }
+
+  RegistryException refusal(Answer answer, String object, boolean push) {
+    return Failures.of(answer.response(), object, push, transport.clock());
+  }
+
+  private boolean isOwn(HttpUrl url) {
+    return bases.stream().anyMatch(base -> sameOrigin(base, url));
+  }
+
+  static boolean sameOrigin(HttpUrl one, HttpUrl other) {
+    return one.scheme().equals(other.scheme())
+        && one.host().equals(other.host())
+        && one.port() == other.port();
+  }
+
+  String object(String repository, String identifier) {
+    return connection.registry()
+        + "/"
+        + repository
+        + (identifier.indexOf(':') >= 0 ? "@" : ":")
+        + identifier;
+  }
+
+  String scope(String repository) {
+    return connection.push() ? "repository:" + repository + ":pull,push" : pull(repository);
+  }
+
+  static String pull(String repository) {
+    return "repository:" + repository + ":pull";
+  }
+
+  static String path(String repository, String rest) {
+    return "v2/" + Repository.requirePath(repository) + "/" + rest;
+  }
+
+  static OptionalLong number(Optional<String> text) {
+    if (text.isEmpty()
+        || text.get().isEmpty()
+        || text.get().length() > 18
+        || !text.get().chars().allMatch(c -> c >= '0' && c <= '9')) {
+      return OptionalLong.empty();
+    }
+    return OptionalLong.of(Long.parseLong(text.get()));
+  }
+
+  private static HttpUrl base(String endpoint) {
+    HttpUrl url = HttpUrl.get(endpoint);
+    return url.encodedPath().endsWith("/") ? url : url.newBuilder().addPathSegment("").build();
+  }
+}

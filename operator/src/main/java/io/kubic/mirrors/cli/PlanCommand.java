@@ -6,36 +6,29 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
-import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
-import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.fabric8.kubernetes.api.model.Quantity;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
-import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.list.RegistryCatalog;
-import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
 import io.kubic.mirrors.list.SkopeoFile;
-import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Reason;
-import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.registry.RegistryClient;
-import java.io.IOException;
+import io.kubic.mirrors.sync.Plan;
+import io.kubic.mirrors.sync.Planner;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.time.Duration;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -45,13 +38,18 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /**
- * {@code plan}: what a MirrorList selects now, with the digest that each tag points at. Asks the
- * sources for lists and, with one HEAD request per image, for digests; writes nothing.
+ * {@code plan}: what a MirrorList means now, and what it would take to bring it into a registry.
+ * Reads only, and what it finds is the same object that a sync carries out.
  */
 @Command(
     name = "plan",
     mixinStandardHelpOptions = true,
-    description = "Show what a MirrorList selects, before a byte moves.")
+    description = "Show what a MirrorList selects, before a byte moves.",
+    footer = {
+      "",
+      "The plan's hash is what an approval names: it is the same here and in the cluster, and",
+      "changes when another digest is selected."
+    })
 final class PlanCommand implements Callable<Integer> {
   /** How the plan is printed. */
   enum Output {
@@ -61,11 +59,17 @@ final class PlanCommand implements Callable<Integer> {
     skopeo
   }
 
+  /** How much is asked for. */
+  enum Sizes {
+    all,
+    none
+  }
+
   @Spec private CommandSpec spec;
   @Mixin private ConnectionOptions connections;
 
   @Option(
-      names = {"-f", "--file"},
+      names = {"-f", "--filename", "--file"},
       required = true,
       paramLabel = "FILE",
       description = "YAML with a MirrorList.")
@@ -78,104 +82,153 @@ final class PlanCommand implements Callable<Integer> {
   private @Nullable String name;
 
   @Option(
+      names = "--to",
+      paramLabel = "HOST[:PORT]",
+      description = "Compare with this registry; without it everything is to be copied.")
+  private @Nullable String to;
+
+  @Option(
+      names = "--sizes",
+      defaultValue = "all",
+      description =
+          "${COMPLETION-CANDIDATES}; none asks for digests only, with one HEAD for each image,"
+              + " where all reads manifests: one for each image, and one for each child of an"
+              + " index.")
+  private Sizes sizes;
+
+  @Option(
+      names = "--rate",
+      paramLabel = "SIZE",
+      defaultValue = "12500k",
+      description =
+          "Bytes per second that the transfer is reckoned with, as a Kubernetes quantity; default:"
+              + " ${DEFAULT-VALUE}, which is 100 Mbit/s.")
+  private String rate;
+
+  @Option(
       names = {"-o", "--output"},
       defaultValue = "table",
       description = "${COMPLETION-CANDIDATES}; skopeo is a file for skopeo sync --src yaml.")
   private Output output;
 
-  /** An image with what it points at; null when that could not be found out. */
-  private record Row(SelectedImage image, @Nullable Descriptor points) {}
-
   @Override
   public Integer call() {
-    MirrorListSpec list = read().getSpec();
+    MirrorListSpec list = ListFile.read(file, name).getSpec();
     Selector selector = Selector.compile(list);
-    PrintWriter out = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
+    long perSecond = rate();
+    long start = System.nanoTime();
     try (ConnectionOptions open = connections;
         ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
+      RegistryClient target = to == null ? null : open.target(to, list.retry());
+      if (target != null) {
+        target.ping();
+      }
       Map<List<String>, RegistryClient> clients = new LinkedHashMap<>();
       for (MirrorListSpec.Source source : list.sources()) {
         clients.put(key(source), open.source(source, list.retry()));
       }
       Selection selection =
-          selector.select(
-              source ->
-                  new RegistryCatalog(Optional.ofNullable(clients.get(key(source))).orElseThrow()),
-              executor);
-      List<Selection.Problem> problems = new ArrayList<>(selection.problems());
-      List<Row> rows =
-          output == Output.skopeo || selection.isRefused()
-              ? selection.images().stream().map(image -> new Row(image, null)).toList()
-              : resolve(selection.images(), clients, executor, problems);
-      long requests = clients.values().stream().mapToLong(RegistryClient::requests).sum();
-      switch (output) {
-        case table -> printTable(selection, rows, requests, out);
-        case json ->
-            out.println(write(tree(rows, problems, selection, requests), new ObjectMapper()));
-        case yaml ->
-            out.print(
-                write(
-                    tree(rows, problems, selection, requests),
-                    new ObjectMapper(
-                        YAMLFactory.builder()
-                            .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
-                            .build())));
-        case skopeo -> out.print(SkopeoFile.of(selection.images(), withoutTls(list)));
+          selector.select(source -> new RegistryCatalog(client(clients, source)), executor);
+      if (selection.isRefused()) {
+        selection.problems().forEach(this::tell);
+        return ExitCode.REFUSED;
       }
-      out.flush();
-      for (Selection.Problem problem : problems) {
-        err.println(
-            "problem: " + problem.object() + ": " + problem.reason() + ": " + problem.message());
-      }
-      return exitCode(selection, problems);
+      long listing = requests(clients.values());
+      Planner.Result result =
+          new Planner(list, source -> client(clients, source), target, depth(), executor)
+              .plan(selection);
+      PlanTable.Cost cost =
+          new PlanTable.Cost(
+              listing,
+              requests(clients.values()) - listing,
+              target == null ? 0 : target.requests(),
+              Duration.ofNanos(System.nanoTime() - start));
+      print(result, selection, cost, list, perSecond);
+      return exitCode(result.plan(), list);
     }
   }
 
-  private static int exitCode(Selection selection, List<Selection.Problem> problems) {
-    if (selection.isRefused()) {
+  private Planner.Depth depth() {
+    return sizes == Sizes.none || output == Output.skopeo
+        ? Planner.Depth.DIGESTS
+        : Planner.Depth.SIZES;
+  }
+
+  private long rate() {
+    try {
+      long value = Quantity.getAmountInBytes(Quantity.parse(rate)).longValueExact();
+      if (value > 0) {
+        return value;
+      }
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      // Told below, as one thing.
+    }
+    throw new CommandException(
+        ExitCode.USAGE, "--rate '" + rate + "' is no number of bytes per second, as in 12500k");
+  }
+
+  private void print(
+      Planner.Result result,
+      Selection selection,
+      PlanTable.Cost cost,
+      MirrorListSpec list,
+      long perSecond) {
+    PrintWriter out = spec.commandLine().getOut();
+    Plan plan = result.plan();
+    switch (output) {
+      case table ->
+          PlanTable.print(
+              plan, selection.sources(), cost, depth() == Planner.Depth.SIZES, perSecond, out);
+      case json -> out.println(write(tree(plan, selection, cost, perSecond), new ObjectMapper()));
+      case yaml ->
+          out.print(
+              write(
+                  tree(plan, selection, cost, perSecond),
+                  new ObjectMapper(
+                      YAMLFactory.builder()
+                          .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
+                          .build())));
+      case skopeo -> out.print(SkopeoFile.of(result.images(), withoutTls(list)));
+    }
+    out.flush();
+    plan.problems().forEach(this::tell);
+  }
+
+  private void tell(Selection.Problem problem) {
+    spec.commandLine()
+        .getErr()
+        .println(
+            "problem: " + problem.object() + ": " + problem.reason() + ": " + problem.message());
+  }
+
+  private int exitCode(Plan plan, MirrorListSpec list) {
+    Quantity most = list.guard().maxBytes();
+    if (most != null && Quantity.getAmountInBytes(most).longValue() < plan.totals().bytes()) {
+      tell(
+          new Selection.Problem(
+              file.toString(),
+              Reason.GuardExceeded,
+              "the selection has " + plan.totals().bytes() + " bytes, guard.maxBytes is " + most));
       return ExitCode.REFUSED;
     }
-    if (selection.images().isEmpty()
-        && problems.stream().anyMatch(problem -> problem.reason().isUnavailable())) {
+    if (plan.totals().images() == plan.totals().fail()
+        && plan.problems().stream().anyMatch(problem -> problem.reason().isUnavailable())) {
       return ExitCode.UNAVAILABLE;
     }
-    return selection.complete() && problems.size() == selection.problems().size()
-        ? ExitCode.OK
-        : ExitCode.FAILED;
-  }
-
-  private MirrorList read() {
-    List<MirrorList> lists;
-    try {
-      lists = ResourceFile.read(Files.readString(file), file.toString(), MirrorList.class);
-    } catch (IOException e) {
-      throw new CommandException(
-          ExitCode.USAGE, file + ": cannot be read: " + e.getClass().getSimpleName());
-    }
-    String wanted = name;
-    if (wanted != null) {
-      return lists.stream()
-          .filter(list -> wanted.equals(list.getMetadata().getName()))
-          .findFirst()
-          .orElseThrow(
-              () -> new InvalidSpecException(file.toString(), "has no MirrorList " + wanted));
-    }
-    if (lists.size() != 1) {
-      throw new InvalidSpecException(
-          file.toString(),
-          lists.isEmpty()
-              ? "has no MirrorList"
-              : "has several MirrorLists, name one with --list: "
-                  + lists.stream()
-                      .map(list -> list.getMetadata().getName())
-                      .collect(Collectors.joining(", ")));
-    }
-    return lists.getFirst();
+    return plan.complete() ? ExitCode.OK : ExitCode.FAILED;
   }
 
   private static List<String> key(MirrorListSpec.Source source) {
     return List.of(source.registry(), source.name());
+  }
+
+  private static RegistryClient client(
+      Map<List<String>, RegistryClient> clients, MirrorListSpec.Source source) {
+    return Optional.ofNullable(clients.get(key(source))).orElseThrow();
+  }
+
+  private static long requests(Collection<RegistryClient> clients) {
+    return clients.stream().mapToLong(RegistryClient::requests).sum();
   }
 
   private static Set<String> withoutTls(MirrorListSpec list) {
@@ -185,129 +238,21 @@ final class PlanCommand implements Callable<Integer> {
         .collect(Collectors.toSet());
   }
 
-  private static List<Row> resolve(
-      List<SelectedImage> images,
-      Map<List<String>, RegistryClient> clients,
-      ExecutorService executor,
-      List<Selection.Problem> problems) {
-    Map<SelectedImage, Future<Optional<Descriptor>>> running = new LinkedHashMap<>();
-    for (SelectedImage image : images) {
-      RegistryClient client =
-          Optional.ofNullable(clients.get(List.of(image.registry(), image.source()))).orElseThrow();
-      String identifier = image.reference().identifier().orElseThrow();
-      running.put(
-          image, executor.submit(() -> client.resolve(image.repository().path(), identifier)));
-    }
-    List<Row> rows = new ArrayList<>();
-    try {
-      for (Map.Entry<SelectedImage, Future<Optional<Descriptor>>> entry : running.entrySet()) {
-        SelectedImage image = entry.getKey();
-        Descriptor points = null;
-        try {
-          points = entry.getValue().get().orElse(null);
-          if (points == null) {
-            problems.add(
-                new Selection.Problem(
-                    image.toString(), Reason.NotFound, "the registry has no such image"));
-          }
-        } catch (ExecutionException e) {
-          if (!(e.getCause() instanceof RegistryException failure)) {
-            throw new IllegalStateException(e.getCause());
-          }
-          problems.add(
-              new Selection.Problem(image.toString(), failure.reason(), failure.problem()));
-        }
-        rows.add(new Row(image, points));
-      }
-      return rows;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new RegistryException(Reason.Cancelled, "plan", "was interrupted");
-    } finally {
-      running.values().forEach(future -> future.cancel(true));
-    }
-  }
-
-  private static void printTable(
-      Selection selection, List<Row> rows, long requests, PrintWriter out) {
-    Map<String, List<Row>> repositories = new TreeMap<>();
-    for (Row row : rows) {
-      repositories
-          .computeIfAbsent(row.image().repository().toString(), any -> new ArrayList<>())
-          .add(row);
-    }
-    Table table = new Table("REPOSITORY", "TAG", "DIGEST");
-    repositories.forEach(
-        (repository, of) -> {
-          String shown = shortened(repository, 38);
-          for (Row row : of) {
-            String tag = row.image().tag();
-            table.row(
-                shown,
-                tag == null ? "-" : shortened(tag, 24),
-                row.points() == null ? "-" : row.points().digest().brief());
-            shown = "";
-          }
-        });
-    table.print(out);
-    long images = rows.stream().map(Row::points).distinct().count();
-    out.println();
-    for (Selection.SourceCount source : selection.sources()) {
-      out.println(
-          source.registry()
-              + ": "
-              + source.matched()
-              + " of "
-              + source.repositories()
-              + " repositories, "
-              + source.selected()
-              + " of "
-              + source.tags()
-              + " tags selected");
-    }
-    out.println(
-        String.format(
-            Locale.ROOT,
-            "%d tags, %d different images, %d requests (%.2f per selected tag)%s",
-            rows.size(),
-            images,
-            requests,
-            rows.isEmpty() ? 0.0 : (double) requests / rows.size(),
-            selection.complete() ? "" : "; INCOMPLETE, see the problems"));
-  }
-
-  private static String shortened(String text, int width) {
-    return text.length() <= width
-        ? text
-        : text.substring(0, width / 2)
-            + "…"
-            + text.substring(text.length() - (width - width / 2 - 1));
-  }
-
+  /** The plan as the contract says, and beside it what differs from one run to the next. */
   private static ObjectNode tree(
-      List<Row> rows, List<Selection.Problem> problems, Selection selection, long requests) {
+      Plan plan, Selection selection, PlanTable.Cost cost, long perSecond) {
     ObjectMapper mapper = new ObjectMapper();
-    ObjectNode root = mapper.createObjectNode();
-    var images = root.putArray("images");
-    for (Row row : rows) {
-      ObjectNode image = images.addObject().put("source", row.image().toString());
-      if (row.points() != null) {
-        image
-            .put("digest", row.points().digest().toString())
-            .put("mediaType", row.points().mediaType());
-      }
-    }
-    var told = root.putArray("problems");
-    for (Selection.Problem problem : problems) {
-      told.addObject()
-          .put("object", problem.object())
-          .put("reason", problem.reason().name())
-          .put("message", problem.message());
-    }
-    root.putObject("totals")
-        .put("images", rows.size())
-        .put("requests", requests)
-        .put("complete", selection.complete());
+    ObjectNode root = mapper.valueToTree(plan);
+    root.set("sources", mapper.valueToTree(selection.sources()));
+    root.putObject("cost")
+        .put("listingRequests", cost.listing())
+        .put("sourceRequests", cost.source())
+        .put("targetRequests", cost.target())
+        .put(
+            "requestsPerImage",
+            String.format(Locale.ROOT, "%.3f", cost.perImage(plan.totals().images())))
+        .put("seconds", String.format(Locale.ROOT, "%.3f", cost.duration().toNanos() / 1e9))
+        .put("estimatedTransferSeconds", Math.ceilDiv(plan.totals().bytesToTransfer(), perSecond));
     return root;
   }
 

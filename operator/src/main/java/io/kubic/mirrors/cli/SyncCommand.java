@@ -4,16 +4,12 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
-import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
-import io.kubic.mirrors.api.v1alpha1.ResourceFile;
-import io.kubic.mirrors.list.Catalog;
+import io.kubic.mirrors.list.RegistryCatalog;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
-import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
-import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.sync.Copier;
 import io.kubic.mirrors.sync.Outcome;
@@ -152,7 +148,7 @@ final class SyncCommand implements Callable<Integer> {
   }
 
   private int run(ConnectionOptions open) {
-    MirrorListSpec wanted = read();
+    MirrorListSpec wanted = ListFile.read(file, list).getSpec();
     Selector selector = Selector.compile(wanted);
     RegistryClient target = open.target(to, wanted.retry());
     target.ping();
@@ -161,14 +157,15 @@ final class SyncCommand implements Callable<Integer> {
       clients.put(source, open.source(source, wanted.retry()));
     }
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
-      Planner planner = new Planner(wanted, source -> client(clients, source), target, executor);
       Selection selection =
-          selector.select(
-              source -> new Overheard(source, client(clients, source), planner), executor);
+          selector.select(source -> new RegistryCatalog(client(clients, source)), executor);
       if (selection.isRefused()) {
         return refuse(selection.problems().getFirst().message());
       }
-      Planner.Result planned = planner.plan(selection);
+      Planner.Result planned =
+          new Planner(
+                  wanted, source -> client(clients, source), target, Planner.Depth.COPIES, executor)
+              .plan(selection);
       Plan plan = planned.plan();
       Quantity maxBytes = wanted.guard().maxBytes();
       if (maxBytes != null
@@ -201,22 +198,6 @@ final class SyncCommand implements Callable<Integer> {
       show(report);
       terminate(report.termination(plan, selection.sources(), null));
       return exitCode(report, selection);
-    }
-  }
-
-  /** A source's lists, which the planner need not fetch again. */
-  private record Overheard(MirrorListSpec.Source source, RegistryClient client, Planner planner)
-      implements Catalog {
-    @Override
-    public Listing repositories() {
-      return client.catalog();
-    }
-
-    @Override
-    public Listing tags(String repository) {
-      Listing tags = client.tags(repository);
-      planner.listed(new Repository(source.registry(), repository), tags);
-      return tags;
     }
   }
 
@@ -263,28 +244,6 @@ final class SyncCommand implements Callable<Integer> {
     terminate(Termination.of(Reason.GuardExceeded.name(), why));
     spec.commandLine().getErr().println("error: " + why);
     return ExitCode.REFUSED;
-  }
-
-  private MirrorListSpec read() {
-    String text;
-    try {
-      text = Files.readString(file);
-    } catch (IOException e) {
-      throw new CommandException(ExitCode.USAGE, file + ": cannot be read");
-    }
-    List<MirrorList> lists =
-        ResourceFile.read(text, String.valueOf(file.getFileName()), MirrorList.class).stream()
-            .filter(l -> list == null || list.equals(l.getMetadata().getName()))
-            .toList();
-    if (lists.size() != 1) {
-      throw new CommandException(
-          ExitCode.USAGE,
-          file
-              + (lists.isEmpty()
-                  ? ": holds no MirrorList" + (list == null ? "" : " named " + list)
-                  : ": holds several MirrorLists; name one with --list"));
-    }
-    return lists.getFirst().getSpec();
   }
 
   private int showPlan(Plan plan, Selection selection, List<Outcome> settled) {

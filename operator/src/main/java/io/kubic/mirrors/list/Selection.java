@@ -1,7 +1,10 @@
 package io.kubic.mirrors.list;
 
 import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.Repository;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /**
  * What a list means, as its sources stand.
@@ -11,16 +14,29 @@ import java.util.List;
  * @param problems what could not be listed or understood, sorted by object
  * @param complete whether every source could be seen whole: nothing may be pruned on an incomplete
  *     selection, and a run on it is not successful
+ * @param companions of every repository whose tags were listed, the tags of signatures,
+ *     attestations and the like, so that nobody has to list it again
  */
 public record Selection(
     List<SelectedImage> images,
     List<SourceCount> sources,
     List<Problem> problems,
-    boolean complete) {
+    boolean complete,
+    Map<Repository, Set<String>> companions) {
   public Selection {
     images = List.copyOf(images);
     sources = List.copyOf(sources);
     problems = List.copyOf(problems);
+    companions = Map.copyOf(companions);
+  }
+
+  /** A selection that was made without listing any repository. */
+  public Selection(
+      List<SelectedImage> images,
+      List<SourceCount> sources,
+      List<Problem> problems,
+      boolean complete) {
+    this(images, sources, problems, complete, Map.of());
   }
 
   /** Whether the list's guard stops the run before its first byte. */

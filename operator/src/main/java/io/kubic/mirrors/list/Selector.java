@@ -11,6 +11,7 @@ import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.Shown;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -60,7 +61,11 @@ public final class Selector {
 
   /** What became of one repository. */
   private record Listed(
-      List<String> selected, int seen, List<Selection.Problem> problems, boolean complete) {}
+      List<String> selected,
+      int seen,
+      List<Selection.Problem> problems,
+      boolean complete,
+      Set<String> companions) {}
 
   private Selector(List<SourceRules> sources, List<UserPattern> blocked, int maxImages) {
     this.sources = List.copyOf(sources);
@@ -201,6 +206,9 @@ public final class Selector {
         Listed listed = entry.getValue().get();
         Repository repository = new Repository(registry, entry.getKey());
         tags += listed.seen();
+        if (listed.complete()) {
+          harvest.companions.merge(repository, listed.companions(), Selector::union);
+        }
         for (String tag : listed.selected()) {
           harvest.add(source.spec().name(), new Reference(repository, tag, null));
         }
@@ -252,7 +260,11 @@ public final class Selector {
               ? "is in the catalog but has no tags; nothing to copy"
               : "its tags cannot be listed: " + e.problem();
       return new Listed(
-          List.of(), 0, List.of(new Selection.Problem(object, e.reason(), message)), empty);
+          List.of(),
+          0,
+          List.of(new Selection.Problem(object, e.reason(), message)),
+          empty,
+          Set.of());
     }
     List<Selection.Problem> problems =
         offered.malformed().isEmpty()
@@ -266,7 +278,27 @@ public final class Selector {
         source.tags().select(offered.names()),
         offered.names().size(),
         problems,
-        problems.isEmpty());
+        problems.isEmpty(),
+        source.spec().includeReferrers() ? companions(offered.names()) : Set.of());
+  }
+
+  private static Set<String> companions(Collection<String> tags) {
+    Set<String> found = new TreeSet<>();
+    for (String tag : tags) {
+      if (tag.startsWith("sha") && VersionTag.parse(tag).kind() == TagKind.COMPANION) {
+        found.add(tag);
+      }
+    }
+    return found.isEmpty() ? Set.of() : found;
+  }
+
+  private static Set<String> union(Set<String> a, Set<String> b) {
+    if (a.isEmpty() || b.isEmpty()) {
+      return a.isEmpty() ? b : a;
+    }
+    Set<String> all = new TreeSet<>(a);
+    all.addAll(b);
+    return all;
   }
 
   private static String some(Collection<String> names) {
@@ -282,6 +314,7 @@ public final class Selector {
   private final class Harvest {
     private final Map<Repository, Map<String, SelectedImage>> images = new TreeMap<>();
     private final List<Selection.Problem> problems = new ArrayList<>();
+    private final Map<Repository, Set<String>> companions = new HashMap<>();
     private boolean complete = true;
     private int count;
 
@@ -336,7 +369,8 @@ public final class Selector {
           images.values().stream().flatMap(known -> known.values().stream()).sorted().toList(),
           counts,
           problems,
-          complete);
+          complete,
+          companions);
     }
   }
 }

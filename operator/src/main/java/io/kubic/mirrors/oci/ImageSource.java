@@ -19,6 +19,14 @@ public interface ImageSource {
    */
   Optional<Descriptor> resolve(String repository, String identifier);
 
+  /**
+   * Whether reading a manifest is known to use up a quota that asking for its digest does not, as
+   * at Docker Hub.
+   */
+  default boolean isMetered() {
+    return false;
+  }
+
   /** A manifest; when the identifier is a digest, the bytes have been checked against it. */
   Manifest manifest(String repository, String identifier);
 

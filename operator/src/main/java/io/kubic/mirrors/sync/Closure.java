@@ -7,6 +7,7 @@ import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,7 @@ import java.util.function.Function;
  * @param sparse whether the platform filter left children of an index out
  */
 record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boolean sparse) {
+  private static final String ATTESTED = "vnd.docker.reference.digest";
   private static final int MAX_DEPTH = 8;
   private static final int MAX_MANIFESTS = 2000;
 
@@ -59,13 +61,44 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
         reader.sparse);
   }
 
-  /** Whether a child of an index is wanted. Children without a platform always are. */
-  static boolean isWanted(Descriptor child, List<Platform> platforms) {
-    Platform platform = child.platform();
-    return platforms.isEmpty()
-        || platform == null
-        || platform.os().equals("unknown")
-        || platforms.stream().anyMatch(platform::satisfies);
+  /**
+   * The children of an index that are wanted, in its order: those of a wanted platform, those that
+   * say none, and an attestation exactly when its image is wanted. BuildKit writes attestations as
+   * children of platform {@code unknown/unknown} and names their image in an annotation.
+   */
+  static List<Descriptor> wanted(Manifest index, List<Platform> platforms) {
+    List<Descriptor> children = index.children();
+    if (platforms.isEmpty()) {
+      return children;
+    }
+    Map<String, Boolean> images = new HashMap<>();
+    for (Descriptor child : children) {
+      Platform platform = child.platform();
+      if (platform != null && !isAttestation(child)) {
+        images.put(child.digest().toString(), platforms.stream().anyMatch(platform::satisfies));
+      }
+    }
+    return children.stream()
+        .filter(
+            child ->
+                isAttestation(child)
+                    ? images.getOrDefault(child.annotations().get(ATTESTED), true)
+                    : images.getOrDefault(child.digest().toString(), true))
+        .toList();
+  }
+
+  private static boolean isAttestation(Descriptor child) {
+    return child.annotations().containsKey(ATTESTED)
+        && (child.platform() == null || child.platform().os().equals("unknown"));
+  }
+
+  /** Every manifest and blob with its size. */
+  Map<Digest, Long> parts() {
+    Map<Digest, Long> parts = new HashMap<>();
+    blobs.forEach(blob -> parts.put(blob.digest(), blob.size()));
+    below.forEach(manifest -> parts.put(manifest.digest(), (long) manifest.size()));
+    parts.put(top.digest(), (long) top.size());
+    return parts;
   }
 
   long bytes() {
@@ -77,8 +110,8 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
   /** The platforms that are copied, sorted; empty when the top is a single image. */
   List<String> platforms(List<Platform> wanted) {
     TreeSet<String> names = new TreeSet<>();
-    for (Descriptor child : top.children()) {
-      if (child.platform() != null && isWanted(child, wanted)) {
+    for (Descriptor child : wanted(top, wanted)) {
+      if (child.platform() != null && !child.platform().os().equals("unknown")) {
         names.add(child.platform().toString());
       }
     }
@@ -115,11 +148,9 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
               "one blob is said to have two sizes");
         }
       }
-      for (Descriptor child : manifest.children()) {
-        if (!isWanted(child, platforms)) {
-          sparse = true;
-          continue;
-        }
+      List<Descriptor> wanted = wanted(manifest, platforms);
+      sparse |= wanted.size() < manifest.children().size();
+      for (Descriptor child : wanted) {
         if (child.isManifest() && !manifests.containsKey(child.digest())) {
           Manifest below = fetch.apply(child.digest());
           if (below.size() != child.size()) {

@@ -6,17 +6,18 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
-import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
 /**
@@ -28,11 +29,15 @@ final class Companions {
   private static final List<String> COSIGN = List.of(".sig", ".att", ".sbom");
 
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
+  private final boolean byApi;
   private final Map<Repository, Set<String>> tags = new ConcurrentHashMap<>();
   private final Map<Repository, Map<Digest, List<Descriptor>>> asked = new ConcurrentHashMap<>();
 
-  /** Sources, by registry and name, that were found to have no referrers API. */
-  private final Set<List<String>> without = ConcurrentHashMap.newKeySet();
+  /** Whether sources, by registry and name, were found to have the referrers API. */
+  private final Map<List<String>, Boolean> api = new ConcurrentHashMap<>();
+
+  /** Held while a source is asked for the first time, so that it is asked once and not by all. */
+  private final Map<List<String>, ReentrantLock> first = new ConcurrentHashMap<>();
 
   private final Set<Selection.Problem> problems = ConcurrentHashMap.newKeySet();
 
@@ -43,8 +48,13 @@ final class Companions {
    */
   record Companion(SelectedImage image, Optional<Digest> subject) {}
 
-  Companions(Function<MirrorListSpec.Source, ? extends ImageSource> sources) {
+  /**
+   * @param byApi whether the referrers API is asked, which costs a request for each manifest; if
+   *     not, only what has a tag is found
+   */
+  Companions(Function<MirrorListSpec.Source, ? extends ImageSource> sources, boolean byApi) {
     this.sources = sources;
+    this.byApi = byApi;
   }
 
   /** What could not be looked for. */
@@ -53,9 +63,9 @@ final class Companions {
   }
 
   /** A repository was listed anyway: it need not be listed again. */
-  void listed(Repository repository, Listing listing) {
+  void listed(Repository repository, Collection<String> names) {
     Set<String> some = new HashSet<>();
-    for (String tag : listing.names()) {
+    for (String tag : names) {
       if (tag.startsWith("sha256-") || tag.startsWith("sha512-")) {
         some.add(tag);
       }
@@ -67,7 +77,7 @@ final class Companions {
   boolean arePossible(MirrorListSpec.Source source, Repository repository, Digest subject) {
     return source.includeReferrers()
         && (!referrers(source, repository, subject).isEmpty()
-            || !without.contains(key(source))
+            || hasApi(source)
             || !tags(source, repository).isEmpty());
   }
 
@@ -87,7 +97,7 @@ final class Companions {
     }
     Set<String> there = tags(source, repository);
     List<String> wanted = new ArrayList<>(COSIGN);
-    if (without.contains(key(source))) {
+    if (!hasApi(source)) {
       wanted.add("");
     }
     for (String suffix : wanted) {
@@ -113,16 +123,34 @@ final class Companions {
     return answer;
   }
 
+  private boolean hasApi(MirrorListSpec.Source source) {
+    return byApi && !Boolean.FALSE.equals(api.get(key(source)));
+  }
+
   private List<Descriptor> ask(
       MirrorListSpec.Source source, Repository repository, Digest subject) {
-    if (without.contains(key(source))) {
+    List<String> key = key(source);
+    if (!hasApi(source)) {
       return List.of();
     }
+    if (api.containsKey(key)) {
+      return question(source, repository, subject);
+    }
+    ReentrantLock lock = first.computeIfAbsent(key, any -> new ReentrantLock());
+    lock.lock();
+    try {
+      // Whoever had to wait here may know by now.
+      return hasApi(source) ? question(source, repository, subject) : List.of();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private List<Descriptor> question(
+      MirrorListSpec.Source source, Repository repository, Digest subject) {
     try {
       Optional<List<Descriptor>> told = sources.apply(source).referrers(repository.path(), subject);
-      if (told.isEmpty()) {
-        without.add(key(source));
-      }
+      api.put(key(source), told.isPresent());
       return told.orElse(List.of());
     } catch (RegistryException e) {
       tell(repository, e);
@@ -137,7 +165,7 @@ final class Companions {
       return known;
     }
     try {
-      listed(repository, sources.apply(source).tags(repository.path()));
+      listed(repository, sources.apply(source).tags(repository.path()).names());
     } catch (RegistryException e) {
       tell(repository, e);
       tags.put(repository, Set.of());

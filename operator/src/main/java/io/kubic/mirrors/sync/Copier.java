@@ -71,6 +71,10 @@ public final class Copier {
       platforms = List.copyOf(platforms);
     }
 
+    Work with(Plan.Item other) {
+      return new Work(other, source, repository, place, tag, platforms, manifests);
+    }
+
     private Closure closure() {
       Function<Digest, Manifest> kept =
           digest ->
@@ -78,7 +82,7 @@ public final class Copier {
                   .find(digest)
                   .orElseGet(() -> source.manifest(repository, digest.toString()));
       return Closure.load(
-          source.name() + "/" + repository, kept, kept.apply(item.digest()), platforms);
+          source.name() + "/" + repository, kept, kept.apply(item.pinned()), platforms);
     }
   }
 

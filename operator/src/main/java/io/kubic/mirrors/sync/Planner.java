@@ -7,7 +7,6 @@ import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
 import io.kubic.mirrors.oci.ImageStore;
-import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Platform;
@@ -22,6 +21,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -29,47 +29,74 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Compares a selection with the target, image by image, and says what is to be copied. Asks the
- * target first: what is missing there costs one request at the source, what is there costs one
- * HEAD, which counts against no quota.
+ * Compares a selection with the target, image by image, and says what is to be copied.
+ *
+ * <p>Thrifty with the sources: an image that is in the target costs one HEAD, which counts against
+ * no quota; what is missing there costs one GET, which tells digest and size at once, and one more
+ * for each wanted child of an index. At a source that meters its manifests the digest is asked for
+ * first, and each manifest is read once however many tags name it.
  */
 public final class Planner {
   /** A signature of a bill of material of an image, and one more. */
   private static final int MAX_REFERRER_DEPTH = 4;
 
+  private static final Set<String> IMAGE_CONFIGS =
+      Set.of(
+          "application/vnd.oci.image.config.v1+json",
+          "application/vnd.docker.container.image.v1+json");
+
+  /** How much a plan finds out. */
+  public enum Depth {
+    /**
+     * Digests, with one HEAD for each image; sizes stay unknown. Where a source filters platforms,
+     * manifests must be read nevertheless. Of what is attached to images only what has a tag is
+     * found.
+     */
+    DIGESTS,
+    /** What it takes to copy: sizes of what is copied. */
+    COPIES,
+    /** Sizes and platforms of everything; of what is in the target as the target has it. */
+    SIZES
+  }
+
   private final MirrorListSpec spec;
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
-  private final ImageStore target;
+  private final @Nullable ImageStore target;
+  private final Depth depth;
   private final ExecutorService executor;
   private final Map<List<String>, MirrorListSpec.Source> byName = new HashMap<>();
   private final Companions companions;
-  private final Attachments attachments;
+  private final @Nullable Attachments attachments;
   private final Spool spool = new Spool();
 
-  /** Everything that is to be copied, with its size, each once. */
-  private final Map<Digest, Long> transfer = new ConcurrentHashMap<>();
+  /** Held while a manifest is read, so that tags that name the same one read it once. */
+  private final Map<Digest, ReentrantLock> reading = new ConcurrentHashMap<>();
 
-  private final Set<Selection.Problem> unforeseen = ConcurrentHashMap.newKeySet();
+  private final Set<Selection.Problem> noted = ConcurrentHashMap.newKeySet();
 
   /**
    * @param sources the store to read each source from
+   * @param target null to plan as for an empty one
    * @param executor one task per image; the stores bound what runs at once
    */
   public Planner(
       MirrorListSpec spec,
       Function<MirrorListSpec.Source, ? extends ImageSource> sources,
-      ImageStore target,
+      @Nullable ImageStore target,
+      Depth depth,
       ExecutorService executor) {
     this.spec = spec;
     this.sources = sources;
     this.target = target;
+    this.depth = depth;
     this.executor = executor;
-    this.companions = new Companions(sources);
-    this.attachments = new Attachments(target);
+    this.companions = new Companions(sources, depth != Depth.DIGESTS);
+    this.attachments = target == null ? null : new Attachments(target);
     spec.sources().forEach(s -> byName.put(List.of(s.registry(), s.name()), s));
   }
 
@@ -78,17 +105,15 @@ public final class Planner {
    *
    * @param work the images to copy, in the plan's order
    * @param settled what became of the others
+   * @param images that are to be in the target and can be, with what travels with them; sorted
    */
-  public record Result(Plan plan, List<Copier.Work> work, List<Outcome> settled) {
+  public record Result(
+      Plan plan, List<Copier.Work> work, List<Outcome> settled, List<SelectedImage> images) {
     public Result {
       work = List.copyOf(work);
       settled = List.copyOf(settled);
+      images = List.copyOf(images);
     }
-  }
-
-  /** Tells of a repository that was listed for the selection, so that it is listed only once. */
-  public void listed(Repository repository, Listing listing) {
-    companions.listed(repository, listing);
   }
 
   /** Where a repository lies in the target, as nodes look for it. */
@@ -112,16 +137,15 @@ public final class Planner {
   /**
    * What was found out about one image.
    *
-   * @param digest what is to be there; when that cannot be found out, what is there
+   * @param item null when the platforms that are wanted leave it out
+   * @param parts what it consists of, with sizes; empty when its manifest was not read
    * @param subjects what others may be attached to
    */
   private record Found(
       Wanted wanted,
-      String source,
-      String target,
-      @Nullable Digest digest,
       Plan.@Nullable Item item,
       Copier.@Nullable Work work,
+      Map<Digest, Long> parts,
       @Nullable Outcome outcome,
       Set<Digest> subjects) {
     SelectedImage image() {
@@ -133,18 +157,43 @@ public final class Planner {
     }
   }
 
+  /** One image, and where it comes from and goes. */
+  private record Task(
+      Wanted wanted,
+      MirrorListSpec.Source source,
+      ImageSource store,
+      List<Platform> platforms,
+      String from,
+      String place,
+      String to) {
+    String repository() {
+      return wanted.image().repository().path();
+    }
+
+    String identifier() {
+      return wanted.image().reference().identifier().orElseThrow();
+    }
+
+    /** What the target calls it. */
+    String name() {
+      String tag = wanted.image().tag();
+      return tag == null ? identifier() : tag;
+    }
+  }
+
   /**
    * Plans; one image that cannot be planned is an outcome of its own and stops nobody.
    *
    * @throws RegistryException Cancelled
    */
   public Result plan(Selection selection) {
+    selection.companions().forEach(companions::listed);
     Set<Key> known = new HashSet<>();
     List<Wanted> wanted =
         selection.images().stream().map(image -> new Wanted(image, false, null)).toList();
     wanted.forEach(one -> known.add(Key.of(one.image())));
     List<Found> all = new ArrayList<>();
-    for (int depth = 0; depth < MAX_REFERRER_DEPTH && !wanted.isEmpty(); depth++) {
+    for (int level = 0; level < MAX_REFERRER_DEPTH && !wanted.isEmpty(); level++) {
       List<Found> found = each(wanted, this::look);
       all.addAll(found);
       wanted =
@@ -153,7 +202,7 @@ public final class Planner {
               .filter(one -> known.add(Key.of(one.image())))
               .toList();
     }
-    return conclude(all, selection.problems());
+    return conclude(all, selection);
   }
 
   private <T, R> List<R> each(Collection<T> all, Function<T, R> question) {
@@ -169,7 +218,7 @@ public final class Planner {
       return answers;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new RegistryException(Reason.Cancelled, target.name(), "the planning was stopped");
+      throw new RegistryException(Reason.Cancelled, "plan", "the planning was stopped");
     } catch (ExecutionException e) {
       throw e.getCause() instanceof RuntimeException known
           ? known
@@ -181,191 +230,339 @@ public final class Planner {
 
   private Found look(Wanted wanted) {
     SelectedImage image = wanted.image();
+    MirrorListSpec.Source source = source(image);
     String place = targetRepository(spec.layout(), image.repository());
-    String sourceName = image.reference().toString();
-    String targetName =
-        Plan.name(target.name(), place, image.tag(), String.valueOf(image.digest()));
+    Task task =
+        new Task(
+            wanted,
+            source,
+            sources.apply(source),
+            // What travels with an image is for whoever gets the image.
+            wanted.referrer()
+                ? List.of()
+                : source.platforms().stream().map(Platform::parse).toList(),
+            image.reference().toString(),
+            place,
+            Plan.name(
+                target == null ? null : target.name(),
+                place,
+                image.tag(),
+                String.valueOf(image.digest())));
     Digest[] known = {image.digest()};
     try {
-      return look(wanted, place, sourceName, targetName, known);
+      return look(task, known);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
       }
-      return failed(wanted, sourceName, targetName, known[0], e);
+      return failed(task, known[0], e);
     } catch (RuntimeException e) {
       // A defect of ours in one image is no reason to leave the others out.
       return failed(
-          wanted,
-          sourceName,
-          targetName,
+          task,
           known[0],
-          new RegistryException(Reason.Internal, sourceName, "a defect, please report it: " + e));
+          new RegistryException(Reason.Internal, task.from(), "a defect, please report it: " + e));
     }
   }
 
-  private static Found failed(
-      Wanted wanted, String source, String target, @Nullable Digest known, RegistryException e) {
-    Outcome outcome = failure(source, target, e).asReferrer(wanted.referrer());
-    return new Found(wanted, source, target, known, null, null, outcome, Set.of());
+  private static Found failed(Task task, @Nullable Digest known, RegistryException e) {
+    return new Found(
+        task.wanted(),
+        new Plan.Item(
+            task.from(),
+            task.to(),
+            known,
+            null,
+            List.of(),
+            0,
+            0,
+            Plan.Action.Fail,
+            task.wanted().referrer()),
+        null,
+        Map.of(),
+        failure(task.from(), task.to(), e).asReferrer(task.wanted().referrer()),
+        Set.of());
   }
 
   /**
    * @param known is told the digest that stands for the image should the rest fail
    */
-  private Found look(
-      Wanted wanted, String place, String sourceName, String targetName, Digest[] known) {
-    SelectedImage image = wanted.image();
-    String repository = image.repository().path();
-    MirrorListSpec.Source source = source(image);
-    ImageSource store = sources.apply(source);
-    List<Platform> platforms = source.platforms().stream().map(Platform::parse).toList();
-    String identifier = image.reference().identifier().orElseThrow();
-    Optional<Descriptor> there =
-        target.resolve(place, image.tag() == null ? identifier : image.tag());
+  private Found look(Task task, Digest[] known) {
+    There there = there(task);
+    if (there == null) {
+      return missing(task, known);
+    }
+    if (known[0] == null) {
+      known[0] = there.descriptor().digest();
+    }
+    Digest pinned = task.wanted().image().digest();
+    Digest now = pinned != null ? pinned : resolved(task).digest();
+    boolean same = now.equals(there.descriptor().digest());
+    if (same && isWhole(task, there) && isListed(task, now)) {
+      return skipped(task, there);
+    }
+    // What travels with an image is added to by its owners: that is no drift.
+    if (!same
+        && !task.wanted().referrer()
+        && spec.tagPolicy() == MirrorListSpec.TagPolicy.Immutable) {
+      return drifted(task, there.descriptor(), now);
+    }
+    known[0] = now;
+    return copy(task, manifest(task, now.toString()));
+  }
+
+  /**
+   * What the target has under an image's name.
+   *
+   * @param closure what it consists of, if that was asked for and all is there
+   */
+  private record There(Descriptor descriptor, @Nullable Closure closure) {}
+
+  private @Nullable There there(Task task) {
+    if (target == null) {
+      return null;
+    }
+    if (depth != Depth.SIZES) {
+      return target
+          .resolve(task.place(), task.name())
+          .map(descriptor -> new There(descriptor, null))
+          .orElse(null);
+    }
     Manifest top;
-    if (there.isPresent()) {
-      if (known[0] == null) {
-        known[0] = there.get().digest();
+    try {
+      top = target.manifest(task.place(), task.name());
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return null;
       }
-      Digest now =
-          image.digest() != null
-              ? image.digest()
-              : store
-                  .resolve(repository, identifier)
-                  .orElseThrow(
-                      () ->
-                          new RegistryException(
-                              Reason.NotFound, sourceName, "the source does not have it"))
-                  .digest();
-      boolean same = now.equals(there.get().digest());
-      if (same && isWhole(place, there.get(), platforms) && isListed(place, wanted, now)) {
-        return skipped(wanted, sourceName, targetName, place, there.get(), source);
-      }
-      // What travels with an image is added to by its owners: that is no drift.
-      if (!same && !wanted.referrer() && spec.tagPolicy() == MirrorListSpec.TagPolicy.Immutable) {
-        Outcome drifted =
-            new Outcome(
-                sourceName,
-                targetName,
-                now,
-                Outcome.Result.Drifted,
-                null,
-                "the tag moved at the source; the target keeps " + there.get().digest(),
-                0,
-                1);
-        return new Found(
-            wanted,
-            sourceName,
-            targetName,
-            there.get().digest(),
-            null,
-            null,
-            drifted,
-            Set.of(there.get().digest()));
-      }
-      known[0] = now;
-      top = manifest(store, repository, now.toString());
-    } else {
-      top = manifest(store, repository, identifier);
-      known[0] = top.digest();
+      throw e;
     }
-    Closure closure =
-        Closure.load(
-            store.name() + "/" + repository,
-            digest -> manifest(store, repository, digest.toString()),
-            top,
-            platforms);
-    Plan.Item item =
-        new Plan.Item(
-            sourceName,
-            targetName,
-            top.digest(),
-            top.mediaType(),
-            closure.platforms(platforms),
-            closure.bytes(),
-            Plan.Action.Copy,
-            wanted.referrer());
-    Set<Digest> subjects = new LinkedHashSet<>();
-    subjects.add(top.digest());
-    closure.below().forEach(child -> subjects.add(child.digest()));
-    if (transfer.putIfAbsent(top.digest(), (long) top.size()) == null) {
-      closure.blobs().forEach(blob -> transfer.put(blob.digest(), blob.size()));
-      closure.below().forEach(m -> transfer.put(m.digest(), (long) m.size()));
+    try {
+      return new There(top.descriptor(), Closure.load(target, task.place(), top, task.platforms()));
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return new There(top.descriptor(), null);
+      }
+      throw e;
     }
-    Copier.Work work =
-        new Copier.Work(item, store, repository, place, image.tag(), platforms, spool);
-    return new Found(wanted, sourceName, targetName, top.digest(), item, work, null, subjects);
+  }
+
+  private static Descriptor resolved(Task task) {
+    return task.store()
+        .resolve(task.repository(), task.identifier())
+        .orElseThrow(
+            () ->
+                new RegistryException(Reason.NotFound, task.from(), "the source does not have it"));
+  }
+
+  /** An image that the target does not have, or that is compared with no target. */
+  private Found missing(Task task, Digest[] known) {
+    if (depth == Depth.DIGESTS && task.platforms().isEmpty()) {
+      Descriptor points = resolved(task);
+      return new Found(
+          task.wanted(),
+          item(task, points, List.of(), points.size(), Plan.Action.Copy),
+          null,
+          Map.of(points.digest(), points.size()),
+          null,
+          subjects(task, points, task.store(), task.repository()));
+    }
+    String identifier = task.identifier();
+    if (Digest.tryParse(identifier).isEmpty() && task.store().isMetered()) {
+      identifier = resolved(task).digest().toString();
+    }
+    Manifest top = manifest(task, identifier);
+    known[0] = top.digest();
+    return copy(task, top);
   }
 
   /** A manifest of a source; what is pinned by digest is fetched once per run. */
-  private Manifest manifest(ImageSource store, String repository, String identifier) {
-    Optional<Manifest> kept = Digest.tryParse(identifier).flatMap(spool::find);
-    if (kept.isPresent()) {
-      return kept.get();
+  private Manifest manifest(Task task, String identifier) {
+    Optional<Digest> digest = Digest.tryParse(identifier);
+    if (digest.isEmpty()) {
+      return fetched(task, identifier);
     }
-    Manifest fetched = store.manifest(repository, identifier);
-    spool.keep(fetched);
-    return fetched;
+    ReentrantLock lock = reading.computeIfAbsent(digest.get(), any -> new ReentrantLock());
+    lock.lock();
+    try {
+      return spool.find(digest.get()).orElseGet(() -> fetched(task, identifier));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Manifest fetched(Task task, String identifier) {
+    Manifest manifest = task.store().manifest(task.repository(), identifier);
+    spool.keep(manifest);
+    return manifest;
+  }
+
+  private Found copy(Task task, Manifest top) {
+    List<String> other = unwanted(task, top);
+    if (!other.isEmpty()) {
+      noted.add(
+          new Selection.Problem(
+              task.from(),
+              Reason.NotFound,
+              "is left out: it is for "
+                  + String.join(", ", other)
+                  + ", and for none of the platforms that are wanted"));
+      return new Found(task.wanted(), null, null, Map.of(), null, Set.of());
+    }
+    Closure closure =
+        Closure.load(
+            task.store().name() + "/" + task.repository(),
+            digest -> manifest(task, digest.toString()),
+            top,
+            task.platforms());
+    Plan.Item item =
+        item(
+            task,
+            top.descriptor(),
+            closure.platforms(task.platforms()),
+            closure.bytes(),
+            Plan.Action.Copy);
+    Set<Digest> subjects = new LinkedHashSet<>();
+    subjects.add(top.digest());
+    closure.below().forEach(child -> subjects.add(child.digest()));
+    Copier.Work work =
+        target == null
+            ? null
+            : new Copier.Work(
+                item,
+                task.store(),
+                task.repository(),
+                task.place(),
+                task.wanted().image().tag(),
+                task.platforms(),
+                spool);
+    return new Found(task.wanted(), item, work, closure.parts(), null, subjects);
+  }
+
+  /** The platforms of an image that has none of those that are wanted; else empty. */
+  private static List<String> unwanted(Task task, Manifest top) {
+    if (task.platforms().isEmpty()) {
+      return List.of();
+    }
+    return switch (top.content()) {
+      case Manifest.Index index ->
+          index.manifests().isEmpty() || !Closure.wanted(top, task.platforms()).isEmpty()
+              ? List.of()
+              : index.manifests().stream()
+                  .map(child -> String.valueOf(child.platform()))
+                  .distinct()
+                  .sorted()
+                  .limit(5)
+                  .toList();
+      case Manifest.Image image -> {
+        if (!IMAGE_CONFIGS.contains(image.config().mediaType())) {
+          yield List.of(); // An artifact is for every platform.
+        }
+        Platform of = ImagePlatform.read(task.store(), task.repository(), image.config());
+        yield of == null || task.platforms().stream().anyMatch(of::satisfies)
+            ? List.of()
+            : List.of(of.toString());
+      }
+    };
   }
 
   /** Whether a referrer that is there is also found from its subject. */
-  private boolean isListed(String place, Wanted wanted, Digest digest) {
-    return wanted.subject() == null || attachments.isListed(place, wanted.subject(), digest);
+  private boolean isListed(Task task, Digest digest) {
+    Digest subject = task.wanted().subject();
+    return subject == null
+        || Objects.requireNonNull(attachments).isListed(task.place(), subject, digest);
   }
 
   /** Whether the children that are wanted of an index are there; without a filter they are. */
-  private boolean isWhole(String place, Descriptor top, List<Platform> platforms) {
-    if (platforms.isEmpty() || !MediaTypes.isIndex(top.mediaType())) {
+  private boolean isWhole(Task task, There there) {
+    if (depth == Depth.SIZES) {
+      return there.closure() != null;
+    }
+    ImageStore store = Objects.requireNonNull(target);
+    if (task.platforms().isEmpty() || !MediaTypes.isIndex(there.descriptor().mediaType())) {
       return true;
     }
-    return target.manifest(place, top.digest().toString()).children().stream()
-        .filter(child -> child.isManifest() && Closure.isWanted(child, platforms))
-        .allMatch(child -> target.resolve(place, child.digest().toString()).isPresent());
+    Manifest index = store.manifest(task.place(), there.descriptor().digest().toString());
+    return Closure.wanted(index, task.platforms()).stream()
+        .filter(Descriptor::isManifest)
+        .allMatch(child -> store.resolve(task.place(), child.digest().toString()).isPresent());
   }
 
-  private Found skipped(
-      Wanted wanted,
-      String sourceName,
-      String targetName,
-      String place,
-      Descriptor there,
-      MirrorListSpec.Source source) {
-    Set<Digest> subjects = new LinkedHashSet<>();
-    subjects.add(there.digest());
-    if (MediaTypes.isIndex(there.mediaType())
-        && companions.arePossible(source, wanted.image().repository(), there.digest())) {
-      List<Platform> platforms = source.platforms().stream().map(Platform::parse).toList();
-      target.manifest(place, there.digest().toString()).children().stream()
-          .filter(child -> child.isManifest() && Closure.isWanted(child, platforms))
-          .forEach(child -> subjects.add(child.digest()));
-    }
+  private Found skipped(Task task, There there) {
+    Closure closure = there.closure();
+    Descriptor descriptor = there.descriptor();
     return new Found(
-        wanted,
-        sourceName,
-        targetName,
-        there.digest(),
-        new Plan.Item(
-            sourceName,
-            targetName,
-            there.digest(),
-            there.mediaType(),
-            List.of(),
-            there.size(),
-            Plan.Action.Skip,
-            wanted.referrer()),
+        task.wanted(),
+        item(
+            task,
+            descriptor,
+            closure == null ? List.of() : closure.platforms(task.platforms()),
+            closure == null ? descriptor.size() : closure.bytes(),
+            Plan.Action.Skip),
         null,
+        closure == null ? Map.of() : closure.parts(),
         new Outcome(
-            sourceName,
-            targetName,
-            there.digest(),
+            task.from(),
+            task.to(),
+            descriptor.digest(),
             Outcome.Result.Skipped,
             null,
             null,
             0,
             1,
-            wanted.referrer()),
-        subjects);
+            task.wanted().referrer()),
+        subjects(task, descriptor, Objects.requireNonNull(target), task.place()));
+  }
+
+  private Found drifted(Task task, Descriptor there, Digest now) {
+    noted.add(
+        new Selection.Problem(
+            task.from(),
+            Reason.Conflict,
+            "the tag moved to " + now + " at the source; the target keeps " + there.digest()));
+    return new Found(
+        task.wanted(),
+        item(task, there, List.of(), there.size(), Plan.Action.Drift),
+        null,
+        Map.of(),
+        new Outcome(
+            task.from(),
+            task.to(),
+            now,
+            Outcome.Result.Drifted,
+            null,
+            "the tag moved at the source; the target keeps " + there.digest(),
+            0,
+            1),
+        Set.of(there.digest()));
+  }
+
+  private static Plan.Item item(
+      Task task, Descriptor top, List<String> platforms, long bytes, Plan.Action action) {
+    return new Plan.Item(
+        task.from(),
+        task.to(),
+        top.digest(),
+        top.mediaType(),
+        platforms,
+        bytes,
+        0,
+        action,
+        task.wanted().referrer());
+  }
+
+  /** What others may be attached to; an index is only read where something is attached. */
+  private Set<Digest> subjects(Task task, Descriptor top, ImageSource store, String repository) {
+    Set<Digest> subjects = new LinkedHashSet<>();
+    subjects.add(top.digest());
+    if (MediaTypes.isIndex(top.mediaType())
+        && companions.arePossible(
+            task.source(), task.wanted().image().repository(), top.digest())) {
+      Closure.wanted(store.manifest(repository, top.digest().toString()), task.platforms()).stream()
+          .filter(Descriptor::isManifest)
+          .forEach(child -> subjects.add(child.digest()));
+    }
+    return subjects;
   }
 
   static Outcome failure(String source, String target, RegistryException e) {
@@ -406,9 +603,9 @@ public final class Planner {
     } catch (RegistryException e) {
       throw e;
     } catch (RuntimeException e) {
-      unforeseen.add(
+      noted.add(
           new Selection.Problem(
-              found.source(),
+              found.image().toString(),
               Reason.Internal,
               "signatures cannot be looked for; a defect, please report it: " + e));
       return List.of();
@@ -422,66 +619,88 @@ public final class Planner {
     }
   }
 
-  private Result conclude(List<Found> found, List<Selection.Problem> unseen) {
+  private Result conclude(List<Found> found, Selection selection) {
+    found.sort((a, b) -> a.image().compareTo(b.image()));
     Map<String, Found> owners = new TreeMap<>();
     List<Outcome> settled = new ArrayList<>();
-    List<Selection.Problem> problems = new ArrayList<>(unseen);
-    problems.addAll(companions.problems());
-    problems.addAll(unforeseen);
-    found.sort((a, b) -> a.image().compareTo(b.image()));
     for (Found one : found) {
-      Found owner = owners.putIfAbsent(one.target(), one);
-      if (owner != null && owner.digest() != null && owner.digest().equals(one.digest())) {
-        continue; // Two sources that agree are one image.
+      Plan.Item item = one.item();
+      if (item == null) {
+        continue;
       }
-      if (owner != null) {
+      Found owner = owners.putIfAbsent(item.target(), one);
+      if (owner == null) {
+        if (one.outcome() != null) {
+          settled.add(one.outcome());
+        }
+        continue;
+      }
+      Plan.Item owned = Objects.requireNonNull(owner.item());
+      if (owned.digest() == null || !owned.digest().equals(item.digest())) {
+        // Two sources that agree would be one image.
         settled.add(
             failure(
-                    one.source(),
-                    one.target(),
+                    item.source(),
+                    item.target(),
                     new RegistryException(
                         Reason.Conflict,
-                        one.source(),
-                        one.target() + " is already taken by " + owner.source()))
+                        item.source(),
+                        item.target() + " is already taken by " + owned.source()))
                 .asReferrer(one.referrer()));
-      } else if (one.outcome() != null) {
-        settled.add(one.outcome());
       }
     }
-    List<Plan.Item> items = new ArrayList<>();
-    List<Copier.Work> work = new ArrayList<>();
-    List<String> lines = new ArrayList<>();
-    Set<String> repositories = new HashSet<>();
-    for (Found one : owners.values()) {
-      if (!one.referrer()) {
-        lines.add(one.target() + " " + (one.digest() == null ? "unknown" : one.digest()));
-      }
-      if (one.item() != null) {
-        items.add(one.item());
-        repositories.add(targetRepository(spec.layout(), one.image().repository()));
-      }
-      if (one.work() != null) {
-        work.add(one.work());
-      }
-    }
+    List<Selection.Problem> problems = new ArrayList<>(selection.problems());
+    problems.addAll(companions.problems());
+    problems.addAll(noted);
+    boolean failed = false;
     for (Outcome outcome : settled) {
       if (outcome.reason() != null) {
+        failed = true;
         problems.add(
             new Selection.Problem(
                 outcome.source(), outcome.reason(), String.valueOf(outcome.message())));
       }
     }
-    Plan plan =
-        new Plan(
-            Plan.hash(lines),
+    Set<Digest> there = new HashSet<>();
+    for (Found one : owners.values()) {
+      if (Objects.requireNonNull(one.item()).action() == Plan.Action.Skip) {
+        there.addAll(one.parts().keySet());
+      }
+    }
+    List<Plan.Item> items = new ArrayList<>();
+    List<Copier.Work> work = new ArrayList<>();
+    List<SelectedImage> images = new ArrayList<>();
+    for (Found one : owners.values()) {
+      Plan.Item item = Objects.requireNonNull(one.item());
+      if (item.action() == Plan.Action.Copy) {
+        item = item.transferring(notYet(one.parts(), there));
+      }
+      items.add(item);
+      if (one.work() != null) {
+        work.add(one.work().with(item));
+      }
+      if (item.action() != Plan.Action.Fail) {
+        images.add(one.image());
+      }
+    }
+    images.sort(null);
+    return new Result(
+        Plan.of(
+            target == null ? null : target.name(),
             items,
-            problems.stream().sorted().toList(),
-            new Plan.Totals(
-                repositories.size(),
-                lines.size(),
-                items.stream().mapToLong(Plan.Item::bytes).sum(),
-                transfer.values().stream().mapToLong(Long::longValue).sum(),
-                0));
-    return new Result(plan, work, settled);
+            problems,
+            selection.complete() && !failed),
+        work,
+        settled,
+        images);
+  }
+
+  /** The bytes of the parts that no image before has brought; they are there from now on. */
+  private static long notYet(Map<Digest, Long> parts, Set<Digest> there) {
+    long bytes = 0;
+    for (Map.Entry<Digest, Long> part : parts.entrySet()) {
+      bytes += there.add(part.getKey()) ? part.getValue() : 0;
+    }
+    return bytes;
   }
 }

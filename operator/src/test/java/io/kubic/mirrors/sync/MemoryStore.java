@@ -28,6 +28,11 @@ final class MemoryStore implements ImageStore {
   final Map<String, Manifest> manifests = new ConcurrentHashMap<>();
   final List<String> log = Collections.synchronizedList(new ArrayList<>());
   boolean insistsOnChildren = true;
+  boolean metered;
+
+  /** What answers with a broken connection, as the log calls it. */
+  final java.util.Set<String> broken = ConcurrentHashMap.newKeySet();
+
   boolean hasReferrersApi;
   private final String name;
 
@@ -87,7 +92,7 @@ final class MemoryStore implements ImageStore {
             + "\"}}");
   }
 
-  private Manifest add(String repository, String tag, String type, String json) {
+  Manifest add(String repository, String tag, String type, String json) {
     Manifest manifest = Manifest.parse(json.getBytes(UTF_8), type, repository);
     manifests.put(repository + "@" + manifest.digest(), manifest);
     if (tag != null) {
@@ -118,14 +123,14 @@ final class MemoryStore implements ImageStore {
 
   @Override
   public Optional<Descriptor> resolve(String repository, String identifier) {
-    log.add("HEAD " + key(repository, identifier));
+    log("HEAD " + key(repository, identifier));
     return Optional.ofNullable(manifests.get(key(repository, identifier)))
         .map(Manifest::descriptor);
   }
 
   @Override
   public Manifest manifest(String repository, String identifier) {
-    log.add("GET " + key(repository, identifier));
+    log("GET " + key(repository, identifier));
     Manifest manifest = manifests.get(key(repository, identifier));
     if (manifest == null) {
       throw new RegistryException(Reason.NotFound, key(repository, identifier), "is not there");
@@ -144,7 +149,20 @@ final class MemoryStore implements ImageStore {
   }
 
   @Override
+  public boolean isMetered() {
+    return metered;
+  }
+
+  private void log(String question) {
+    log.add(question);
+    if (broken.contains(question)) {
+      throw new RegistryException(Reason.ConnectionFailed, question, "refused");
+    }
+  }
+
+  @Override
   public Listing tags(String repository) {
+    log("TAGS " + repository);
     return new Listing(
         manifests.keySet().stream()
             .filter(k -> k.startsWith(repository + ":"))

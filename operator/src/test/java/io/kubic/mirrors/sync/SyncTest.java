@@ -55,7 +55,7 @@ class SyncTest {
               null));
     }
     Planner.Result planned =
-        new Planner(spec, s -> source, target, executor)
+        new Planner(spec, s -> source, target, Planner.Depth.COPIES, executor)
             .plan(new Selection(selected, List.of(), List.of(), true));
     plan = planned.plan();
     List<Outcome> outcomes = new ArrayList<>(planned.settled());

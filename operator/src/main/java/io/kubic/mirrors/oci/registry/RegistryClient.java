@@ -61,6 +61,11 @@ public final class RegistryClient implements ImageStore {
     return wire.requests();
   }
 
+  @Override
+  public boolean isMetered() {
+    return quotaRemaining().isPresent();
+  }
+
   /** What is left of the registry's quota of pulls, as it said last. */
   public OptionalInt quotaRemaining() {
     return wire.gate().remaining();

@@ -1,0 +1,49 @@
+package io.kubic.mirrors.cli;
+
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.ResourceFile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/** The MirrorList that a command works on, out of a file that may hold other things too. */
+final class ListFile {
+  private ListFile() {}
+
+  /**
+   * @param name of the MirrorList; null when the file holds but one
+   * @throws CommandException when the file cannot be read
+   * @throws InvalidSpecException when it does not hold that one list
+   */
+  static MirrorList read(Path file, @Nullable String name) {
+    List<MirrorList> lists;
+    try {
+      lists = ResourceFile.read(Files.readString(file), file.toString(), MirrorList.class);
+    } catch (IOException e) {
+      throw new CommandException(
+          ExitCode.USAGE, file + ": cannot be read: " + e.getClass().getSimpleName());
+    }
+    if (name != null) {
+      return lists.stream()
+          .filter(list -> name.equals(list.getMetadata().getName()))
+          .findFirst()
+          .orElseThrow(
+              () -> new InvalidSpecException(file.toString(), "has no MirrorList " + name));
+    }
+    if (lists.size() != 1) {
+      throw new InvalidSpecException(
+          file.toString(),
+          lists.isEmpty()
+              ? "has no MirrorList"
+              : "has several MirrorLists, name one with --list: "
+                  + lists.stream()
+                      .map(list -> list.getMetadata().getName())
+                      .collect(Collectors.joining(", ")));
+    }
+    return lists.getFirst();
+  }
+}

@@ -15,7 +15,8 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
@@ -30,16 +31,16 @@ final class AdminHandler extends Handler.Abstract {
   private final MaterialsWatch materials;
   private final GatewayMetrics metrics;
   private final Freeze freeze;
-  private final AtomicBoolean stopping;
+  private final Supplier<String> unready;
   private final HttpClient http =
       HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(1)).build();
 
   AdminHandler(
-      MaterialsWatch materials, GatewayMetrics metrics, Freeze freeze, AtomicBoolean stopping) {
+      MaterialsWatch materials, GatewayMetrics metrics, Freeze freeze, Supplier<String> unready) {
     this.materials = materials;
     this.metrics = metrics;
     this.freeze = freeze;
-    this.stopping = stopping;
+    this.unready = unready;
   }
 
   @Override
@@ -49,26 +50,31 @@ final class AdminHandler extends Handler.Abstract {
       case "/livez" -> text(response, callback, 200, "alive\n");
       case "/readyz" -> {
         String problem = problem();
+        String files = files();
         yield problem == null
-            ? text(response, callback, 200, "ready\n")
-            : text(response, callback, 503, problem + "\n");
+            ? text(response, callback, 200, "ready\n" + files)
+            : text(response, callback, 503, problem + "\n" + files);
       }
       case "/metrics" -> text(response, callback, 200, metrics.text());
       case "/state" ->
-          Answers.send(request, response, callback, 200, AdminState.of(materials.current()));
+          materials
+              .ready()
+              .map(now -> Answers.send(request, response, callback, 200, AdminState.of(now)))
+              .orElseGet(() -> text(response, callback, 503, files()));
       case "/freeze" -> freeze(request, response, callback);
       default -> text(response, callback, 404, "not found\n");
     };
   }
 
   private @Nullable String problem() throws InterruptedException {
-    if (stopping.get()) {
-      return "stopping";
+    String own = unready.get();
+    if (!own.isEmpty()) {
+      return own;
     }
     try {
       HttpResponse<Void> answer =
           http.send(
-              HttpRequest.newBuilder(URI.create(materials.current().config().backend() + "/v2/"))
+              HttpRequest.newBuilder(URI.create(materials.config().backend() + "/v2/"))
                   .timeout(Duration.ofSeconds(2))
                   .build(),
               HttpResponse.BodyHandlers.discarding());
@@ -78,6 +84,14 @@ final class AdminHandler extends Handler.Abstract {
     } catch (IOException e) {
       return "the registry does not answer: " + e.getMessage();
     }
+  }
+
+  /** What is wrong with new files; the old are in force, so it is no reason not to be ready. */
+  private String files() {
+    return materials.problems().entrySet().stream()
+        .map(entry -> entry.getKey().label() + ": " + entry.getValue() + "\n")
+        .sorted()
+        .collect(Collectors.joining());
   }
 
   private boolean freeze(Request request, Response response, Callback callback) throws IOException {
@@ -139,7 +153,7 @@ final class AdminHandler extends Handler.Abstract {
   }
 
   private boolean authorised(Request request) throws IOException {
-    String file = materials.current().config().adminTokenFile();
+    String file = materials.config().adminTokenFile();
     String header = request.getHeaders().get(HttpHeader.AUTHORIZATION);
     if (file == null || header == null || !header.startsWith("Bearer ")) {
       return false;

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
@@ -37,6 +38,28 @@ final class Answers {
         callback,
         status,
         Map.of("errors", List.of(Map.of("code", code, "message", message))));
+  }
+
+  /**
+   * The registry did not answer, or broke off: said as the specification wants it where nothing has
+   * been said yet, else by closing the connection, so that nobody takes a part for the whole.
+   */
+  static void backendFailed(Exchange exchange, Throwable failure) {
+    Response response = exchange.response();
+    if (response.isCommitted()) {
+      exchange.callback().failed(failure);
+      return;
+    }
+    response.reset();
+    boolean late = failure instanceof TimeoutException;
+    var _ =
+        error(
+            exchange.request(),
+            response,
+            exchange.callback(),
+            late ? 504 : 502,
+            "UNAVAILABLE",
+            late ? "the registry takes too long" : "the registry does not answer");
   }
 
   /** A JSON document. */

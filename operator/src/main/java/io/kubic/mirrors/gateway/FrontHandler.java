@@ -5,23 +5,23 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
-import org.eclipse.jetty.http.HttpField;
-import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Judges every request: what it is, who asks, whether that is granted; then the registry answers
- * it.
+ * it. Nothing here blocks.
  */
 final class FrontHandler extends Handler.Abstract {
-  /** Request attribute with the {@link Route.Accepted} that the proxy sends on. */
-  static final String ROUTE = FrontHandler.class.getName();
+  /** What a registry takes as a manifest at most (distribution-spec, "Pushing Manifests"). */
+  private static final long MAX_MANIFEST = 4L * 1024 * 1024;
 
   private final MaterialsWatch materials;
   private final TokenEndpoint tokenEndpoint;
@@ -31,8 +31,10 @@ final class FrontHandler extends Handler.Abstract {
   private final Freeze freeze;
   private final GatewayMetrics metrics;
   private final AuditLog audit;
-  private final Handler proxy;
-  private final HeadGuard guard;
+  private final BackendProxy proxy;
+  private final HeadGuard heads;
+  private final BodyGuard bodies;
+  private final BooleanSupplier stopping;
   private final Clock clock;
 
   FrontHandler(
@@ -44,8 +46,10 @@ final class FrontHandler extends Handler.Abstract {
       Freeze freeze,
       GatewayMetrics metrics,
       AuditLog audit,
-      Handler proxy,
-      HeadGuard guard,
+      BackendProxy proxy,
+      HeadGuard heads,
+      BodyGuard bodies,
+      BooleanSupplier stopping,
       Clock clock) {
     this.materials = materials;
     this.tokenEndpoint = tokenEndpoint;
@@ -56,7 +60,9 @@ final class FrontHandler extends Handler.Abstract {
     this.metrics = metrics;
     this.audit = audit;
     this.proxy = proxy;
-    this.guard = guard;
+    this.heads = heads;
+    this.bodies = bodies;
+    this.stopping = stopping;
     this.clock = clock;
   }
 
@@ -65,166 +71,259 @@ final class FrontHandler extends Handler.Abstract {
 
   private record Allowed(String account) implements Caller {}
 
-  private record Refused(String account, int status, String error, String why) implements Caller {}
+  /**
+   * @param error of the challenge (RFC 6750, 3.1), empty for none
+   * @param reason label of the metric
+   */
+  private record Refused(String account, int status, String error, String reason, String why)
+      implements Caller {}
+
+  /** One request and where its answer goes. */
+  private record Asked(Materials now, Request request, Response response, Callback callback) {
+    InetAddress address() {
+      return TokenEndpoint.address(request);
+    }
+  }
 
   @Override
-  public boolean handle(Request request, Response response, Callback callback) throws Exception {
-    guard.begins(request);
-    Materials now = materials.current();
+  public boolean handle(Request request, Response response, Callback callback) {
+    heads.begins(request);
+    if (stopping.getAsBoolean()) {
+      // Whoever keeps a connection goes to another gateway with the next request.
+      response.getHeaders().put(HttpHeader.CONNECTION, "close");
+    }
+    Asked asked = new Asked(materials.current(), request, response, callback);
     String path = String.valueOf(request.getHttpURI().getPath());
     if (path.equals(TokenEndpoint.PATH)) {
-      return tokenEndpoint.handle(now, request, response, callback);
+      return tokenEndpoint.handle(asked.now, request, response, callback);
     }
-    return switch (Route.of(request.getMethod(), path, request.getHttpURI().getQuery())) {
-      case Route.NotFound _ ->
-          Answers.error(request, response, callback, 404, "NOT_FOUND", "no such path");
+    switch (Route.of(request.getMethod(), path, request.getHttpURI().getQuery())) {
+      case Route.NotFound _ -> reject(asked, 404, "NOT_FOUND", "not_found", "no such path");
       case Route.MethodNotAllowed(String allow) -> {
         response.getHeaders().put(HttpHeader.ALLOW, allow);
-        yield Answers.error(
-            request, response, callback, 405, "UNSUPPORTED", "the method is not supported here");
+        reject(asked, 405, "UNSUPPORTED", "method", "the method is not supported here");
       }
       case Route.BadRequest(String problem) ->
-          Answers.error(request, response, callback, 400, "UNSUPPORTED", problem);
-      case Route.Accepted route -> judged(now, route, request, response, callback);
-    };
-  }
-
-  private boolean judged(
-      Materials now, Route.Accepted route, Request request, Response response, Callback callback)
-      throws Exception {
-    InetAddress address = TokenEndpoint.address(request);
-    String what = route.kind().name();
-    switch (caller(now, route, request, address)) {
-      case Refused(String account, int status, String error, String why) -> {
-        metrics.denied(status == 429 ? "throttled" : error.isEmpty() ? "unauthorized" : error);
-        if (now.config().audit() != GatewayConfig.Audit.None && !error.isEmpty()) {
-          audit.decided(account, address.getHostAddress(), what, route.repository(), why, status);
-        }
-        if (status == 401) {
-          response
-              .getHeaders()
-              .put(HttpHeader.WWW_AUTHENTICATE, challenge(now, route, request, error));
-        }
-        return Answers.error(
-            request,
-            response,
-            callback,
-            status,
-            status == 429 ? "TOOMANYREQUESTS" : "UNAUTHORIZED",
-            why);
-      }
-      case Allowed(String account) -> {
-        boolean told =
-            now.config().audit() == GatewayConfig.Audit.All
-                || (now.config().audit() == GatewayConfig.Audit.Writes && route.kind().writes());
-        if (route.kind().writes()) {
-          if (!freeze.enter(route.kind().deletes())) {
-            metrics.denied("frozen");
-            response.getHeaders().put(HttpHeader.RETRY_AFTER, freeze.left().toSeconds() + 1);
-            return Answers.error(
-                request,
-                response,
-                callback,
-                405,
-                "UNSUPPORTED",
-                "writes are held back while content is collected; come again");
-          }
-          send(
+          reject(asked, 400, "UNSUPPORTED", "bad_request", problem);
+      case Route.Accepted route ->
+          judge(
+              asked,
               route,
-              request,
-              response,
-              finishing(route, request, response, callback, account, address, told, freeze::leave));
-          return true;
-        }
-        if (route.kind() == Route.Kind.BLOB_READ) {
-          Callback leaving =
-              finishing(route, request, response, callback, account, address, told, blobs::leave);
-          blobs.arrive(
-              address.getHostAddress(),
-              new FairGate.Visitor() {
-                @Override
-                public void enter() {
-                  request
-                      .getComponents()
-                      .getExecutor()
-                      .execute(() -> send(route, request, response, leaving));
+              caller -> {
+                try {
+                  switch (caller) {
+                    case Refused refused -> refuse(asked, route, refused);
+                    case Allowed(String account) -> serve(asked, route, account);
+                  }
+                } catch (RuntimeException e) {
+                  callback.failed(e);
                 }
+              });
+    }
+    return true;
+  }
 
-                @Override
-                public void giveUp() {
-                  metrics.denied("busy");
-                  response.getHeaders().put(HttpHeader.RETRY_AFTER, 5);
-                  Answers.error(
-                      request,
-                      response,
-                      callback,
-                      503,
-                      "TOOMANYREQUESTS",
-                      "too many blobs are read at once; come again");
-                }
-              },
-              Duration.ofSeconds(now.config().blobWaitSeconds()),
-              clock.instant());
-          return true;
-        }
-        send(
-            route,
-            request,
-            response,
-            finishing(route, request, response, callback, account, address, told, () -> {}));
-        return true;
-      }
+  /** Answers what is no request of the specification. */
+  private void reject(Asked asked, int status, String code, String reason, String why) {
+    deny(asked, "", null, reason, why, status);
+    Answers.error(asked.request, asked.response, asked.callback, status, code, why);
+  }
+
+  private void refuse(Asked asked, Route.Accepted route, Refused refused) {
+    deny(asked, refused.account, route, refused.reason, refused.why, refused.status);
+    if (refused.status == 401) {
+      asked
+          .response
+          .getHeaders()
+          .put(HttpHeader.WWW_AUTHENTICATE, challenge(asked, route, refused.error));
+    } else {
+      asked.response.getHeaders().put(HttpHeader.RETRY_AFTER, 1);
+    }
+    Answers.error(
+        asked.request,
+        asked.response,
+        asked.callback,
+        refused.status,
+        TokenEndpoint.code(refused.status),
+        refused.why);
+  }
+
+  private void deny(
+      Asked asked,
+      String account,
+      Route.@Nullable Accepted route,
+      String reason,
+      String why,
+      int status) {
+    metrics.denied(reason);
+    if (asked.now.config().audit() != GatewayConfig.Audit.None) {
+      audit.decided(
+          account,
+          asked.address().getHostAddress(),
+          route == null ? "OTHER" : route.kind().name(),
+          route == null ? null : route.repository(),
+          why,
+          status);
     }
   }
 
-  private Caller caller(Materials now, Route.Accepted route, Request request, InetAddress address)
-      throws InterruptedException {
-    if (now.config().authMode() == GatewayConfig.AuthMode.None) {
-      return new Allowed("");
+  private void serve(Asked asked, Route.Accepted route, String account) {
+    Route.Kind kind = route.kind();
+    if (kind == Route.Kind.MANIFEST_WRITE && asked.request.getLength() > MAX_MANIFEST) {
+      deny(asked, account, route, "too_large", "manifest too large", 413);
+      Answers.error(
+          asked.request,
+          asked.response,
+          asked.callback,
+          413,
+          "MANIFEST_INVALID",
+          "a manifest may have 4 MiB");
+      return;
     }
-    String header = request.getHeaders().get(HttpHeader.AUTHORIZATION);
-    if (header == null) {
-      return new Refused("", 401, "", "authentication required");
-    }
-    if (header.regionMatches(true, 0, "Bearer ", 0, 7)) {
-      Optional<Tokens.Claims> claims =
-          tokens.verify(now.keys(), now.config(), header.substring(7).strip(), clock.instant());
-      if (claims.isEmpty()) {
-        return new Refused("", 401, "invalid_token", "the token is not valid");
+    if (kind.writes()) {
+      if (!freeze.enter(kind.deletes())) {
+        deny(asked, account, route, "frozen", "writes are frozen", 405);
+        asked.response.getHeaders().put(HttpHeader.RETRY_AFTER, freeze.left().toSeconds() + 1);
+        Answers.error(
+            asked.request,
+            asked.response,
+            asked.callback,
+            405,
+            "UNSUPPORTED",
+            "writes are held back while content is collected; come again");
+        return;
       }
-      return claims.get().grantsAll(route.needs())
-          ? new Allowed(claims.get().account())
-          : new Refused(
-              claims.get().account(), 401, "insufficient_scope", "the token does not grant this");
+      proxy.send(exchange(asked, route, account, freeze::leave));
+      return;
     }
-    Optional<TokenEndpoint.Login> login = TokenEndpoint.basic(request);
+    Exchange exchange = exchange(asked, route, account, () -> {});
+    if (kind == Route.Kind.BLOB_READ) {
+      proxy.relay(
+          exchange,
+          blobs,
+          Duration.ofSeconds(asked.now.config().blobWaitSeconds()),
+          () -> {
+            metrics.denied("busy");
+            exchange.response().getHeaders().put(HttpHeader.RETRY_AFTER, 5);
+            Answers.error(
+                exchange.request(),
+                exchange.response(),
+                exchange.callback(),
+                503,
+                "TOOMANYREQUESTS",
+                "too many blobs are read at once; come again");
+          });
+      return;
+    }
+    proxy.send(exchange);
+  }
+
+  private Exchange exchange(Asked asked, Route.Accepted route, String account, Runnable release) {
+    GatewayConfig.Audit wanted = asked.now.config().audit();
+    boolean told =
+        wanted == GatewayConfig.Audit.All
+            || (wanted == GatewayConfig.Audit.Writes && route.kind().writes());
+    InetAddress address = asked.address();
+    return new Exchange(
+        route,
+        account,
+        address,
+        bodies.watch(asked.request),
+        asked.response,
+        asked.callback,
+        (status, bytes, seconds) -> {
+          release.run();
+          metrics.answered(route.kind(), route.repository(), status, bytes, seconds);
+          if (told) {
+            audit.decided(
+                account,
+                address.getHostAddress(),
+                route.kind().name(),
+                route.repository(),
+                "allowed",
+                status);
+          }
+        });
+  }
+
+  private void judge(Asked asked, Route.Accepted route, Consumer<Caller> then) {
+    Materials now = asked.now;
+    if (now.config().authMode() == GatewayConfig.AuthMode.None) {
+      then.accept(new Allowed(""));
+      return;
+    }
+    String header = asked.request.getHeaders().get(HttpHeader.AUTHORIZATION);
+    if (header != null && header.regionMatches(true, 0, "Bearer ", 0, 7)) {
+      then.accept(bearer(now, route, header.substring(7).strip()));
+      return;
+    }
+    Optional<TokenEndpoint.Login> login = TokenEndpoint.basic(asked.request);
     if (login.isEmpty()) {
-      return new Refused("", 401, "", "authentication required");
+      then.accept(new Refused("", 401, "", "unauthorized", "authentication required"));
+      return;
     }
     String account = login.get().name();
-    return switch (logins.check(
-        now.users(), account, login.get().password(), address.getHostAddress())) {
-      case Logins.Outcome.Wrong _ -> new Refused(account, 401, "login", "wrong password");
-      case Logins.Outcome.Throttled _ ->
-          new Refused(account, 429, "throttled", "too many wrong passwords");
-      case Logins.Outcome.Good _ ->
-          route.needs().stream()
-                  .allMatch(need -> TokenEndpoint.allowed(now, account, address, need).covers(need))
-              ? new Allowed(account)
-              : new Refused(account, 401, "insufficient_scope", "the account may not do this");
-    };
+    InetAddress address = asked.address();
+    logins.check(
+        now.users(),
+        account,
+        login.get().password(),
+        address.getHostAddress(),
+        outcome ->
+            then.accept(
+                switch (outcome) {
+                  case Logins.Outcome.Wrong _ ->
+                      new Refused(account, 401, "", "login", "wrong password");
+                  case Logins.Outcome.Throttled _ ->
+                      new Refused(account, 429, "", "throttled", "too many wrong passwords");
+                  case Logins.Outcome.Busy _ ->
+                      new Refused(
+                          account, 503, "", "busy", "too many passwords are checked at once");
+                  case Logins.Outcome.Good _ -> granted(now, route, account, address);
+                }));
+  }
+
+  private Caller bearer(Materials now, Route.Accepted route, String token) {
+    Optional<Tokens.Claims> claims =
+        tokens.verify(now.keys(), now.config(), token, clock.instant());
+    if (claims.isEmpty()) {
+      return new Refused("", 401, "invalid_token", "invalid_token", "the token is not valid");
+    }
+    String account = claims.get().account();
+    return claims.get().grantsAll(route.needs())
+        ? new Allowed(account)
+        : new Refused(
+            account,
+            401,
+            "insufficient_scope",
+            "insufficient_scope",
+            "the token does not grant this");
+  }
+
+  private static Caller granted(
+      Materials now, Route.Accepted route, String account, InetAddress address) {
+    boolean all =
+        route.needs().stream()
+            .allMatch(need -> TokenEndpoint.allowed(now, account, address, need).covers(need));
+    return all
+        ? new Allowed(account)
+        : new Refused(
+            account,
+            401,
+            "insufficient_scope",
+            "insufficient_scope",
+            "the account may not do this");
   }
 
   /** RFC 6750 and the distribution token specification; one origin for registry and tokens. */
-  private static String challenge(
-      Materials now, Route.Accepted route, Request request, String error) {
-    String host = request.getHeaders().get(HttpHeader.HOST);
+  private static String challenge(Asked asked, Route.Accepted route, String error) {
+    String host = asked.request.getHeaders().get(HttpHeader.HOST);
     StringBuilder challenge =
         new StringBuilder("Bearer realm=\"https://")
-            .append(host == null ? "" : host.replace("\"", ""))
+            .append(host == null ? "" : host.replace("\"", "").replace("\\", ""))
             .append(TokenEndpoint.PATH)
             .append("\",service=\"")
-            .append(now.config().service())
+            .append(asked.now.config().service())
             .append('"');
     if (!route.needs().isEmpty()) {
       challenge
@@ -236,98 +335,5 @@ final class FrontHandler extends Handler.Abstract {
       challenge.append(",error=\"").append(error).append('"');
     }
     return challenge.toString();
-  }
-
-  private void send(Route.Accepted route, Request request, Response response, Callback callback) {
-    try {
-      request.setAttribute(ROUTE, route);
-      proxy.handle(new Forwarded(request, route.kind()), response, callback);
-    } catch (Exception e) {
-      callback.failed(e);
-    }
-  }
-
-  /** Gives back what was taken and tells what happened, once, however the exchange ends. */
-  private Callback finishing(
-      Route.Accepted route,
-      Request request,
-      Response response,
-      Callback callback,
-      String account,
-      InetAddress address,
-      boolean told,
-      Runnable release) {
-    AtomicBoolean done = new AtomicBoolean();
-    Runnable end =
-        () -> {
-          if (done.compareAndSet(false, true)) {
-            release.run();
-            long length = response.getHeaders().getLongField(HttpHeader.CONTENT_LENGTH);
-            metrics.answered(
-                route.kind(),
-                route.repository(),
-                response.getStatus(),
-                length,
-                (System.nanoTime() - request.getBeginNanoTime()) / 1e9);
-            if (told) {
-              audit.decided(
-                  account,
-                  address.getHostAddress(),
-                  route.kind().name(),
-                  route.repository(),
-                  "allowed",
-                  response.getStatus());
-            }
-          }
-        };
-    return new Callback.Nested(callback) {
-      @Override
-      public void succeeded() {
-        end.run();
-        super.succeeded();
-      }
-
-      @Override
-      public void failed(Throwable x) {
-        end.run();
-        super.failed(x);
-      }
-    };
-  }
-
-  /**
-   * A request as the registry shall see it. Without {@code Expect: 100-continue} Jetty says 100
-   * itself when the body is first read, and an early answer of the registry cannot leave both sides
-   * waiting.
-   */
-  private static final class Forwarded extends Request.Wrapper {
-    private final HttpFields headers;
-
-    Forwarded(Request wrapped, Route.Kind kind) {
-      super(wrapped);
-      HttpFields.Mutable fields = HttpFields.build();
-      for (HttpField field : wrapped.getHeaders()) {
-        if (passes(field, kind)) {
-          fields.add(field);
-        }
-      }
-      headers = fields.asImmutable();
-    }
-
-    @Override
-    public HttpFields getHeaders() {
-      return headers;
-    }
-
-    private static boolean passes(HttpField field, Route.Kind kind) {
-      String name = field.getLowerCaseName();
-      return switch (name) {
-        // The registry also reads the parameters of a mount from a form in the body; those that
-        // were judged are in the query.
-        case "content-type" -> kind != Route.Kind.UPLOAD_START;
-        case "expect", "authorization", "cookie", "forwarded", "x-real-ip" -> false;
-        default -> !name.startsWith("x-forwarded-");
-      };
-    }
   }
 }

@@ -28,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param adminTokenFile holds the bearer secret of the freeze; null: there is no freeze
  * @param storageDirectory where the registry's volume can be looked at; null: there is none
  * @param maxBlobReads how many blobs are read from the registry at once; others wait their turn
- * @param blobWaitSeconds how long a blob read waits before it is told to come again
+ * @param blobWaitSeconds how long a blob read waits for its first turn before it is told to come
+ *     again
  * @param idleTimeoutSeconds a connection on which nothing moves for so long is closed
  * @param lingerSeconds how long a gateway that was asked to stop goes on accepting, until everybody
  *     knows that it is not ready
@@ -122,7 +123,7 @@ public record GatewayConfig(
     users = users == null ? List.of() : List.copyOf(users);
     acl = acl == null ? List.of() : List.copyOf(acl);
     audit = audit == null ? Audit.All : audit;
-    maxBlobReads = maxBlobReads == null ? 64 : maxBlobReads;
+    maxBlobReads = maxBlobReads == null ? 32 : maxBlobReads;
     blobWaitSeconds = blobWaitSeconds == null ? 240 : blobWaitSeconds;
     idleTimeoutSeconds = idleTimeoutSeconds == null ? 120 : idleTimeoutSeconds;
     lingerSeconds = lingerSeconds == null ? 5 : lingerSeconds;

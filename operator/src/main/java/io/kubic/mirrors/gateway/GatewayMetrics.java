@@ -35,7 +35,8 @@ final class GatewayMetrics {
   private final Counter bytes =
       Counter.builder()
           .name("mirror_gateway_served_bytes_total")
-          .help("Bytes of blobs and manifests served.")
+          .help("Bytes of blobs and manifests that were sent, by repository.")
+          .labelNames("repository")
           .register(registry);
   private final Counter denials =
       Counter.builder()
@@ -58,7 +59,7 @@ final class GatewayMetrics {
           .classicUpperBounds(0.002, 0.01, 0.05, 0.25, 1, 5, 30, 120)
           .register(registry);
 
-  GatewayMetrics(FairGate blobs, Freeze freeze) {
+  GatewayMetrics(FairGate blobs, Freeze freeze, MaterialsWatch materials) {
     GaugeWithCallback.builder()
         .name("mirror_gateway_blob_reads")
         .help("Blobs being read, and readers that wait for their turn.")
@@ -74,19 +75,44 @@ final class GatewayMetrics {
         .help("1 while writes are held back.")
         .callback(gauge -> gauge.call(freeze.state().frozen() ? 1 : 0))
         .register(registry);
+    GaugeWithCallback.builder()
+        .name("mirror_gateway_writes_in_flight")
+        .help("Requests that change content and have not ended.")
+        .callback(gauge -> gauge.call(freeze.state().inFlight()))
+        .register(registry);
+    GaugeWithCallback.builder()
+        .name("mirror_gateway_files_refused")
+        .help("1 where new files cannot be used and the old are in force.")
+        .labelNames("part")
+        .callback(
+            gauge -> {
+              for (MaterialsWatch.Part part : MaterialsWatch.Part.values()) {
+                gauge.call(materials.problems().containsKey(part) ? 1 : 0, part.label());
+              }
+            })
+        .register(registry);
+    GaugeWithCallback.builder()
+        .name("mirror_gateway_certificate_expiry_timestamp_seconds")
+        .help("When the served certificate ends.")
+        .callback(
+            gauge ->
+                materials
+                    .ready()
+                    .ifPresent(now -> gauge.call(now.certificate().notAfter().getEpochSecond())))
+        .register(registry);
   }
 
-  void answered(Route.Kind kind, String repository, int code, long length, double time) {
+  void answered(Route.Kind kind, String repository, int code, long sent, double time) {
     String label = kind.name().toLowerCase(Locale.ROOT);
     requests.labelValues(label, Integer.toString(code)).inc();
     seconds.labelValues(label).observe(time);
-    if (code == 200 || code == 206) {
+    boolean content = kind == Route.Kind.MANIFEST_READ || kind == Route.Kind.BLOB_READ;
+    if (content && (code == 200 || code == 206)) {
+      String name = bounded(repository);
       if (kind == Route.Kind.MANIFEST_READ) {
-        pulls.labelValues(bounded(repository)).inc();
+        pulls.labelValues(name).inc();
       }
-      if (length > 0 && (kind == Route.Kind.MANIFEST_READ || kind == Route.Kind.BLOB_READ)) {
-        bytes.inc(length);
-      }
+      bytes.labelValues(name).inc(sent);
     }
   }
 

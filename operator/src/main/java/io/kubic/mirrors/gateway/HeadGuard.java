@@ -11,8 +11,6 @@ import org.eclipse.jetty.server.Request;
  * there has to be a total time. Idle connections and bodies are left alone.
  */
 final class HeadGuard implements Connection.Listener {
-  private static final long LONGEST_HEAD_NANOS = 10_000_000_000L;
-
   /** What was seen of a connection that has no request. */
   private static final class State {
     private boolean busy;
@@ -21,6 +19,11 @@ final class HeadGuard implements Connection.Listener {
   }
 
   private final Map<Connection, State> states = new ConcurrentHashMap<>();
+  private final long longestNanos;
+
+  HeadGuard(Limits limits) {
+    longestNanos = limits.head().toNanos();
+  }
 
   @Override
   public void onOpened(Connection connection) {
@@ -59,7 +62,7 @@ final class HeadGuard implements Connection.Listener {
             }
             close =
                 state.growingSince != Long.MIN_VALUE
-                    && nanoTime - state.growingSince > LONGEST_HEAD_NANOS;
+                    && nanoTime - state.growingSince > longestNanos;
           }
           if (close) {
             states.remove(connection);

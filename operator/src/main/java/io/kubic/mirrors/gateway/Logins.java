@@ -7,16 +7,23 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Semaphore;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.function.Consumer;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Checks credentials: remembers good ones for a short time, so that bcrypt is not the ceiling of a
- * registry, and slows down who guesses.
+ * registry, and slows down who guesses. No caller ever waits for bcrypt: it runs elsewhere, once
+ * for all who send the same credentials at the same time.
  */
 final class Logins {
   private static final Duration REMEMBERED_FOR = Duration.ofMinutes(2);
@@ -33,6 +40,9 @@ final class Logins {
 
     /** Too many wrong passwords; not even looked at. */
     record Throttled(Duration pause) implements Outcome {}
+
+    /** More passwords wait to be checked than can be soon. */
+    record Busy() implements Outcome {}
   }
 
   private record Good(Users users, Instant until) {}
@@ -47,64 +57,103 @@ final class Logins {
     }
   }
 
+  /** A check under way: the same credentials against the same users. */
+  private record Check(Users users, String print, String who) {}
+
   private final Clock clock;
   private final SecretKeySpec key;
-  // One core is left for traffic whoever logs in.
-  private final Semaphore bcrypt =
-      new Semaphore(Math.max(1, Runtime.getRuntime().availableProcessors() - 1));
+  private final Executor slow;
   private final Map<String, Good> good = lru(REMEMBERED);
   private final Map<String, Failures> failures = lru(REMEMBERED);
+  private final Map<Check, List<Consumer<Outcome>>> running = new HashMap<>();
 
-  Logins(SecureRandom random, Clock clock) {
+  /**
+   * @param slow where bcrypt runs; it may refuse with {@link RejectedExecutionException}
+   */
+  Logins(SecureRandom random, Clock clock, Executor slow) {
     this.clock = clock;
+    this.slow = slow;
     byte[] bytes = new byte[32];
     random.nextBytes(bytes);
     key = new SecretKeySpec(bytes, "HmacSHA256");
   }
 
-  /** Blocks for the time of one bcrypt, and its queue, where the user has such a password. */
-  Outcome check(Users users, String name, String password, String address)
-      throws InterruptedException {
+  /** Never blocks; {@code then} is called once, here or on the executor. */
+  void check(Users users, String name, String password, String address, Consumer<Outcome> then) {
     String print = print(name, password);
-    Instant now = clock.instant();
     String who = address + "\n" + name;
-    synchronized (this) {
-      Good known = good.get(print);
-      // Behind one address are many nodes: whoever is known to be right is not slowed by others.
-      if (known != null && known.users == users && now.isBefore(known.until)) {
-        return new Outcome.Good();
-      }
-      Failures before = failures.get(who);
-      if (before != null) {
-        Duration left = Duration.between(now, before.last.plus(before.pause()));
-        if (left.isPositive()) {
-          return new Outcome.Throttled(left);
-        }
-      }
+    Check check = new Check(users, print, who);
+    Outcome known = known(check);
+    if (known != null) {
+      then.accept(known);
+      return;
     }
-    boolean right;
-    if (users.cost(name) == Users.Cost.BCRYPT) {
-      bcrypt.acquire();
-      try {
-        right = users.verify(name, password);
-      } finally {
-        bcrypt.release();
-      }
-    } else {
-      right = users.verify(name, password);
+    if (users.cost(name) == Users.Cost.CHEAP) {
+      then.accept(remember(check, users.verify(name, password)));
+      return;
     }
     synchronized (this) {
-      if (right) {
-        good.put(print, new Good(users, now.plus(REMEMBERED_FOR)));
-        failures.remove(who);
-        return new Outcome.Good();
+      List<Consumer<Outcome>> others = running.get(check);
+      if (others != null) {
+        others.add(then);
+        return;
       }
-      Failures before = failures.get(who);
-      int earlier =
-          before != null && now.isBefore(before.last.plus(FORGIVEN_AFTER)) ? before.count : 0;
-      failures.put(who, new Failures(earlier + 1, now));
-      return new Outcome.Wrong();
+      running.put(check, new ArrayList<>(List.of(then)));
     }
+    try {
+      slow.execute(
+          () -> {
+            Outcome outcome = new Outcome.Busy();
+            try {
+              outcome = remember(check, users.verify(name, password));
+            } finally {
+              tell(check, outcome);
+            }
+          });
+    } catch (RejectedExecutionException e) {
+      tell(check, new Outcome.Busy());
+    }
+  }
+
+  private void tell(Check check, Outcome outcome) {
+    List<Consumer<Outcome>> all;
+    synchronized (this) {
+      all = running.remove(check);
+    }
+    if (all != null) {
+      all.forEach(one -> one.accept(outcome));
+    }
+  }
+
+  private synchronized @Nullable Outcome known(Check check) {
+    Instant now = clock.instant();
+    Good known = good.get(check.print);
+    // Behind one address are many nodes: whoever is known to be right is not slowed by others.
+    if (known != null && known.users == check.users && now.isBefore(known.until)) {
+      return new Outcome.Good();
+    }
+    Failures before = failures.get(check.who);
+    if (before != null) {
+      Duration left = Duration.between(now, before.last.plus(before.pause()));
+      if (left.isPositive()) {
+        return new Outcome.Throttled(left);
+      }
+    }
+    return null;
+  }
+
+  private synchronized Outcome remember(Check check, boolean right) {
+    Instant now = clock.instant();
+    if (right) {
+      good.put(check.print, new Good(check.users, now.plus(REMEMBERED_FOR)));
+      failures.remove(check.who);
+      return new Outcome.Good();
+    }
+    Failures before = failures.get(check.who);
+    int earlier =
+        before != null && now.isBefore(before.last.plus(FORGIVEN_AFTER)) ? before.count : 0;
+    failures.put(check.who, new Failures(earlier + 1, now));
+    return new Outcome.Wrong();
   }
 
   /** Under a key of this process, so that what is remembered tells nothing. */

@@ -21,13 +21,11 @@ import org.jspecify.annotations.Nullable;
 final class ServedCertificate extends X509ExtendedKeyManager {
   private final Supplier<CertifiedKey> newest;
   // The pair of the handshakes under way: an alias that was chosen stays good for a moment.
-  private volatile CertifiedKey before;
-  private volatile CertifiedKey now;
+  private volatile @Nullable CertifiedKey before;
+  private volatile @Nullable CertifiedKey now;
 
   ServedCertificate(Supplier<CertifiedKey> newest) {
     this.newest = newest;
-    this.now = newest.get();
-    this.before = now;
   }
 
   SSLContext context(SecureRandom random) {
@@ -46,17 +44,17 @@ final class ServedCertificate extends X509ExtendedKeyManager {
       before = now;
       now = pair;
     }
-    String algorithm = now.key().getAlgorithm();
-    return keyType.equals(algorithm) || keyType.startsWith(algorithm + "_") ? now.serial() : "";
+    String algorithm = pair.key().getAlgorithm();
+    return keyType.equals(algorithm) || keyType.startsWith(algorithm + "_") ? pair.serial() : "";
   }
 
   private @Nullable CertifiedKey find(String alias) {
     CertifiedKey newer = now;
-    if (newer.serial().equals(alias)) {
+    if (newer != null && newer.serial().equals(alias)) {
       return newer;
     }
     CertifiedKey older = before;
-    return older.serial().equals(alias) ? older : null;
+    return older != null && older.serial().equals(alias) ? older : null;
   }
 
   @Override

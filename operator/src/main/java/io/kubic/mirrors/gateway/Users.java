@@ -15,15 +15,26 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.bouncycastle.crypto.generators.OpenBSDBCrypt;
+import org.jspecify.annotations.Nullable;
 
 /** The users and their passwords; a value, replaced as a whole when a file changes. */
 final class Users {
-  /** What a password file may hold at most; a bcrypt hash has 60 characters. */
-  private static final long MAX_FILE = 4096;
+  /** What a password file may hold at most: room for a whole htpasswd file. */
+  private static final long MAX_FILE = 64 * 1024;
 
   /** A secret to compare with: plain, kept as its hash, or bcrypt. */
   private sealed interface Password {
     record Plain(byte[] sha256) implements Password {
+      @Override
+      public boolean equals(@Nullable Object other) {
+        return other instanceof Plain plain && MessageDigest.isEqual(sha256, plain.sha256);
+      }
+
+      @Override
+      public int hashCode() {
+        return java.util.Arrays.hashCode(sha256);
+      }
+
       @Override
       public String toString() {
         return "***";
@@ -47,7 +58,7 @@ final class Users {
   }
 
   /** A file that names the state of the directory; who writes the directory chooses it. */
-  private static final String VERSION_FILE = "version";
+  static final String VERSION_FILE = "version";
 
   private final Map<String, Entry> entries;
   private final String version;
@@ -57,35 +68,65 @@ final class Users {
     this.version = version;
   }
 
+  /** Nobody. */
+  static final Users NONE = new Users(Map.of(), "");
+
+  /** Users, and what could not be used of their files, a sentence each. */
+  record Reading(Users users, List<String> problems) {
+    Reading {
+      problems = List.copyOf(problems);
+    }
+  }
+
   /**
-   * Reads the password files of all users.
-   *
-   * @throws IOException when a file is there and cannot be read
+   * Reads the password files of all users. Where one cannot be used, what was known of that user
+   * stays good, so that a slip in one Secret locks out nobody and keeps nobody in.
    */
-  static Users read(Path directory, List<User> users) throws IOException {
+  static Reading read(Path directory, List<User> users, Users before) {
     // Read first: a directory that is replaced meanwhile must not be told as newer than it is.
-    Path versionFile = directory.resolve(VERSION_FILE);
-    String version =
-        Files.isRegularFile(versionFile) && Files.size(versionFile) <= MAX_FILE
-            ? Files.readString(versionFile, StandardCharsets.UTF_8).strip()
-            : "";
+    String version = version(directory);
     Map<String, Entry> entries = new LinkedHashMap<>();
+    List<String> problems = new ArrayList<>();
     for (User user : users) {
       List<Password> passwords = new ArrayList<>();
+      boolean damaged = false;
       for (String file : user.passwordFiles()) {
         Path path = directory.resolve(file);
         try {
           if (Files.size(path) > MAX_FILE) {
-            throw new IOException("the password file " + file + " is larger than 4 KiB");
+            throw new IllegalArgumentException("is larger than 64 KiB");
           }
-          password(Files.readString(path, StandardCharsets.UTF_8)).ifPresent(passwords::add);
+          password(user.name(), Files.readString(path, StandardCharsets.UTF_8))
+              .ifPresent(passwords::add);
         } catch (NoSuchFileException e) {
           // An absent file is no password: half of an overlap that is not there.
+        } catch (IllegalArgumentException e) {
+          damaged = true;
+          problems.add("user " + user.name() + ": the password " + e.getMessage());
+        } catch (IOException e) {
+          damaged = true;
+          problems.add("user " + user.name() + ": the password cannot be read");
         }
+      }
+      Entry earlier = before.entries.get(user.name());
+      if (damaged && earlier != null) {
+        earlier.passwords.stream().filter(p -> !passwords.contains(p)).forEach(passwords::add);
       }
       entries.put(user.name(), new Entry(user.role(), List.copyOf(passwords)));
     }
-    return new Users(entries, version);
+    // What is not wholly in force is not said to be.
+    return new Reading(new Users(entries, problems.isEmpty() ? version : before.version), problems);
+  }
+
+  private static String version(Path directory) {
+    Path file = directory.resolve(VERSION_FILE);
+    try {
+      return Files.isRegularFile(file) && Files.size(file) <= MAX_FILE
+          ? Files.readString(file, StandardCharsets.UTF_8).strip()
+          : "";
+    } catch (IOException e) {
+      return "";
+    }
   }
 
   /** The state of the directory that was read; empty when its writer gives none. */
@@ -129,13 +170,32 @@ final class Users {
     return entries.values().stream().filter(entry -> !entry.passwords.isEmpty()).count();
   }
 
-  private static Optional<Password> password(String content) {
+  /**
+   * A plain password, a bcrypt hash, or htpasswd lines of which one is the user's.
+   *
+   * @throws IllegalArgumentException with the rest of a sentence that begins with "the password"
+   */
+  private static Optional<Password> password(String user, String content) {
     String text = content.strip();
-    int colon = text.indexOf(':');
-    String hash =
-        colon >= 0 && isBcrypt(text.substring(colon + 1)) ? text.substring(colon + 1) : text;
-    if (isBcrypt(hash)) {
-      return Optional.of(new Password.Bcrypt(hash));
+    if (looksHashed(text)) {
+      return Optional.of(bcrypt(text));
+    }
+    List<String> lines = text.lines().filter(line -> !line.isBlank()).toList();
+    boolean htpasswd =
+        !lines.isEmpty()
+            && lines.stream()
+                .allMatch(
+                    line ->
+                        line.indexOf(':') >= 0
+                            && looksHashed(line.substring(line.indexOf(':') + 1).strip()));
+    if (htpasswd) {
+      for (String line : lines) {
+        String name = line.substring(0, line.indexOf(':')).strip();
+        if (name.equals(user) || (name.isEmpty() && lines.size() == 1)) {
+          return Optional.of(bcrypt(line.substring(line.indexOf(':') + 1).strip()));
+        }
+      }
+      throw new IllegalArgumentException("file holds htpasswd lines, none of them for this user");
     }
     // Only the line end that editors add is not part of a password.
     String plain = content.endsWith("\n") ? content.substring(0, content.length() - 1) : content;
@@ -143,9 +203,35 @@ final class Users {
     return plain.isEmpty() ? Optional.empty() : Optional.of(new Password.Plain(sha256(plain)));
   }
 
+  private static Password bcrypt(String hash) {
+    if (!isBcrypt(hash)) {
+      throw new IllegalArgumentException(
+          "is a hash, but not bcrypt ($2a$, $2b$, $2y$ and 60 characters): use htpasswd -nB");
+    }
+    return new Password.Bcrypt(hash);
+  }
+
+  /** What htpasswd(1) and crypt(5) write: taken for a plain password it would itself be one. */
+  private static boolean looksHashed(String text) {
+    return text.startsWith("{SHA}")
+        || List.of("$2a$", "$2b$", "$2x$", "$2y$", "$apr1$", "$1$", "$5$", "$6$", "$y$").stream()
+            .anyMatch(text::startsWith);
+  }
+
   private static boolean isBcrypt(String text) {
-    return text.length() == 60
-        && (text.startsWith("$2a$") || text.startsWith("$2b$") || text.startsWith("$2y$"));
+    if (text.length() != 60
+        || !(text.startsWith("$2a$") || text.startsWith("$2b$") || text.startsWith("$2y$"))
+        || text.charAt(6) != '$') {
+      return false;
+    }
+    int cost = (text.charAt(4) - '0') * 10 + text.charAt(5) - '0';
+    return cost >= 4
+        && cost <= 31
+        && text.substring(7).chars().allMatch(c -> c == '.' || c == '/' || isAlphanumeric(c));
+  }
+
+  private static boolean isAlphanumeric(int c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   }
 
   private static boolean checkBcrypt(String hash, String password) {

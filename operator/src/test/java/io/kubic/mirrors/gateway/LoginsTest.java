@@ -63,27 +63,25 @@ class LoginsTest {
   @Test
   void guessingIsSlowedDownButWhoIsKnownToBeRightIsNot() throws Exception {
     Users users = users("secret");
-    Logins logins = new Logins(new SecureRandom(), clock);
-    assertThat(logins.check(users, "bob", "secret", "1")).isInstanceOf(Logins.Outcome.Good.class);
+    Logins logins = new Logins(new SecureRandom(), clock, Runnable::run);
+    assertThat(outcome(logins, users, "secret", "1")).isInstanceOf(Logins.Outcome.Good.class);
     for (int i = 0; i < 5; i++) {
-      assertThat(logins.check(users, "bob", "guess", "1")).isInstanceOf(Logins.Outcome.Wrong.class);
+      assertThat(outcome(logins, users, "guess", "1")).isInstanceOf(Logins.Outcome.Wrong.class);
     }
 
-    assertThat(logins.check(users, "bob", "other", "1"))
-        .isInstanceOf(Logins.Outcome.Throttled.class);
-    assertThat(logins.check(users, "bob", "secret", "1")).isInstanceOf(Logins.Outcome.Good.class);
-    assertThat(logins.check(users, "bob", "other", "2")).isInstanceOf(Logins.Outcome.Wrong.class);
+    assertThat(outcome(logins, users, "other", "1")).isInstanceOf(Logins.Outcome.Throttled.class);
+    assertThat(outcome(logins, users, "secret", "1")).isInstanceOf(Logins.Outcome.Good.class);
+    assertThat(outcome(logins, users, "other", "2")).isInstanceOf(Logins.Outcome.Wrong.class);
     now = now.plusSeconds(2);
-    assertThat(logins.check(users, "bob", "other", "1")).isInstanceOf(Logins.Outcome.Wrong.class);
+    assertThat(outcome(logins, users, "other", "1")).isInstanceOf(Logins.Outcome.Wrong.class);
   }
 
   @Test
   void aChangedPasswordIsNotRemembered() throws Exception {
-    Logins logins = new Logins(new SecureRandom(), clock);
-    logins.check(users("old"), "bob", "old", "1");
+    Logins logins = new Logins(new SecureRandom(), clock, Runnable::run);
+    outcome(logins, users("old"), "old", "1");
 
-    assertThat(logins.check(users("new"), "bob", "old", "1"))
-        .isInstanceOf(Logins.Outcome.Wrong.class);
+    assertThat(outcome(logins, users("new"), "old", "1")).isInstanceOf(Logins.Outcome.Wrong.class);
   }
 
   @Test
@@ -103,41 +101,71 @@ class LoginsTest {
   }
 
   @Test
-  void clientsTakeTurnsAtTheGate() {
-    FairGate gate = new FairGate(1);
-    List<String> order = new ArrayList<>();
-    for (String who : List.of("a1", "a2", "a3", "b1", "c1")) {
-      gate.arrive(
-          who.substring(0, 1),
-          new FairGate.Visitor() {
-            @Override
-            public void enter() {
-              order.add(who);
-            }
+  void bcryptRunsElsewhereOnceForAllWhoSendTheSameAndIsRefusedWhenTooManyWait() throws Exception {
+    Users users = users(OpenBSDBCrypt.generate("2b", "secret".toCharArray(), new byte[16], 4));
+    List<Runnable> waiting = new ArrayList<>();
+    Logins logins =
+        new Logins(
+            new SecureRandom(),
+            clock,
+            task -> {
+              if (!waiting.isEmpty()) {
+                throw new java.util.concurrent.RejectedExecutionException();
+              }
+              waiting.add(task);
+            });
+    List<Logins.Outcome> outcomes = new ArrayList<>();
+    logins.check(users, "bob", "secret", "1", outcomes::add);
+    logins.check(users, "bob", "secret", "1", outcomes::add);
+    assertThat(outcomes).isEmpty();
+    logins.check(users, "bob", "other", "1", outcomes::add);
+    assertThat(outcomes).containsExactly(new Logins.Outcome.Busy());
 
-            @Override
-            public void giveUp() {
-              order.add("-" + who);
-            }
-          },
-          Duration.ofSeconds(who.equals("a3") ? 5 : 60),
-          now);
+    waiting.getFirst().run();
+
+    assertThat(outcomes)
+        .containsExactly(
+            new Logins.Outcome.Busy(), new Logins.Outcome.Good(), new Logins.Outcome.Good());
+    logins.check(users, "bob", "secret", "2", outcomes::add);
+    assertThat(outcomes).last().isEqualTo(new Logins.Outcome.Good());
+  }
+
+  @Test
+  void aWholeHtpasswdFileGivesEachUserHisOwnLineAndOtherHashesAreNotTakenForPasswords()
+      throws Exception {
+    String hash = OpenBSDBCrypt.generate("2y", "secret".toCharArray(), new byte[16], 4);
+    assertThat(users("ann:" + hash + "\nbob:" + hash + "\n").verify("bob", "secret")).isTrue();
+    for (String bad :
+        List.of(
+            "ann:" + hash,
+            "bob:$apr1$x$y",
+            "{SHA}2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+            "$2b$10$tooshort",
+            "$6$salt$hash")) {
+      Users.Reading reading = reading(bad, Users.NONE);
+      assertThat(reading.problems()).as(bad).hasSize(1).first().asString().doesNotContain(bad);
+      assertThat(reading.users().verify("bob", bad)).as(bad).isFalse();
+      assertThat(reading(bad, users("old")).users().verify("bob", "old")).as(bad).isTrue();
     }
-    gate.leave();
-    gate.leave();
-    gate.sweep(now.plusSeconds(6));
-    gate.leave();
-    gate.leave();
+  }
 
-    assertThat(order).containsExactly("a1", "a2", "b1", "-a3", "c1");
-    assertThat(gate.inside()).isZero();
-    assertThat(gate.waiting()).isZero();
+  private static Logins.Outcome outcome(
+      Logins logins, Users users, String password, String address) {
+    List<Logins.Outcome> outcomes = new ArrayList<>();
+    logins.check(users, "bob", password, address, outcomes::add);
+    return outcomes.getFirst();
   }
 
   private Users users(String content) throws Exception {
+    return reading(content, Users.NONE).users();
+  }
+
+  private Users.Reading reading(String content, Users before) throws Exception {
     Files.createDirectories(directory.resolve("bob"));
     Files.writeString(directory.resolve("bob/password"), content);
     return Users.read(
-        directory, List.of(new User("bob", Role.Pull, List.of("bob/password", "bob/absent"))));
+        directory,
+        List.of(new User("bob", Role.Pull, List.of("bob/password", "bob/absent"))),
+        before);
   }
 }

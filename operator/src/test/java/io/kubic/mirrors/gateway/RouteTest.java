@@ -61,7 +61,24 @@ class RouteTest {
         "/v2/a..b/tags/list",
         "/v2/a;x/tags/list",
         "/debug/pprof",
-        "/v2/_catalog/x"
+        "/v2/_catalog/x",
+        "/v2//manifests/x",
+        "//v2/a/manifests/x",
+        "/v2/./a/manifests/x",
+        "/v2/a/manifests/../../x/manifests/y",
+        "/v2/%61/manifests/x",
+        "/v2/a%2Fb/manifests/x",
+        "/v2/a/%2e%2e/b/manifests/x",
+        "/v2/a/manifests/x%00",
+        "/v2/a/manifests/x/",
+        "/v2/a\\b/manifests/x",
+        "/v2/é/manifests/x",
+        "/v2/a/blobs/sha256%3a",
+        "/auth/token/",
+        "/auth",
+        "/metrics",
+        "/readyz",
+        "/freeze"
       })
   void nothingElseIsAccepted(String path) {
     if (!path.equals("/v2")) {

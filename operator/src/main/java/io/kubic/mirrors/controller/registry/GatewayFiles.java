@@ -114,7 +114,7 @@ final class GatewayFiles {
                               rule.actions()))
                   .toList(),
               GatewayConfig.Audit.All,
-              64,
+              32,
               240,
               120,
               5,

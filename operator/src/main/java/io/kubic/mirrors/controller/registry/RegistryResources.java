@@ -222,6 +222,11 @@ final class RegistryResources {
             .withName("OTEL_TRACES_EXPORTER")
             .withValue("none")
             .endEnv()
+            // Each read of a blob takes 4 MiB for a moment: collected before the limit is met.
+            .addNewEnv()
+            .withName("GOMEMLIMIT")
+            .withValue("400MiB")
+            .endEnv()
             .withSecurityContext(Pods.locked())
             .withResources(Pods.resources("50m", "64Mi", "512Mi"))
             .withVolumeMounts(

@@ -3,31 +3,46 @@ package io.kubic.mirrors.oci.registry;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.Socket;
-import java.net.SocketAddress;
 import java.net.UnknownHostException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import javax.net.SocketFactory;
 import okhttp3.HttpUrl;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Sockets that do not connect to loopback, link-local and metadata addresses, unless the registry
- * itself lives there. The check is made on the address that is connected to, so a name that
- * resolves differently the second time changes nothing.
+ * Refuses connections to loopback, link-local and metadata addresses, unless the registry itself
+ * lives there. The check is made on the address that is connected to, so a name that resolves
+ * differently the second time changes nothing. Through a proxy only literal addresses can be
+ * checked: the proxy resolves the others.
  */
-final class AddressGuard extends SocketFactory {
+final class AddressGuard {
   /** Clouds' metadata services that are not link-local. */
   private static final Set<String> METADATA =
-      Set.of("100.100.100.200", "168.63.129.16", "fd00:ec2:0:0:0:0:0:254");
+      Set.of("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2:0:0:0:0:0:254");
 
   private final List<String> ownHosts;
+  private final List<Proxies.Server> proxies;
+  private final Network network;
 
   /**
    * @param ownHosts the registry's own hosts, as configured
+   * @param proxies may live anywhere, as configured by the user
    */
-  AddressGuard(List<String> ownHosts) {
+  AddressGuard(List<String> ownHosts, Proxies proxies, Network network) {
     this.ownHosts = List.copyOf(ownHosts);
+    this.network = network;
+    List<Proxies.Server> servers = new ArrayList<>();
+    add(servers, proxies.http());
+    add(servers, proxies.https());
+    this.proxies = List.copyOf(servers);
+  }
+
+  private static void add(List<Proxies.Server> servers, Proxies.@Nullable Server server) {
+    if (server != null) {
+      servers.add(server);
+    }
   }
 
   /** A connection was refused by the guard. */
@@ -39,16 +54,27 @@ final class AddressGuard extends SocketFactory {
     }
   }
 
+  /** Sockets that this guard watches over. */
+  SocketFactory sockets() {
+    return new CheckedSockets(network, this::connecting);
+  }
+
   /** Refuses an address literal before anything is connected, for hosts behind a proxy. */
   void check(HttpUrl url) throws RefusedException {
     String host = url.host();
     boolean literal = host.indexOf(':') >= 0 || Character.isDigit(host.charAt(host.length() - 1));
-    if (literal || host.equals("localhost")) {
+    if (literal || host.equals("localhost") || host.endsWith(".localhost")) {
       try {
-        check(InetAddress.getByName(host));
+        check(literal ? InetAddress.getByName(host) : InetAddress.getLoopbackAddress());
       } catch (UnknownHostException e) {
         // A name after all; it is checked when it is connected to.
       }
+    }
+  }
+
+  private void connecting(InetSocketAddress address) throws RefusedException {
+    if (!isProxy(address)) {
+      check(address.getAddress());
     }
   }
 
@@ -69,57 +95,31 @@ final class AddressGuard extends SocketFactory {
 
   private boolean livesThere(InetAddress address, boolean loopback) {
     for (String host : ownHosts) {
-      try {
-        for (InetAddress own : InetAddress.getAllByName(host)) {
-          if (own.equals(address) || loopback && own.isLoopbackAddress()) {
-            return true;
-          }
+      for (InetAddress own : addresses(host)) {
+        if (own.equals(address) || loopback && own.isLoopbackAddress()) {
+          return true;
         }
-      } catch (UnknownHostException e) {
-        // A host that does not resolve lives nowhere.
       }
     }
     return false;
   }
 
-  @Override
-  public Socket createSocket() {
-    return new Socket() {
-      @Override
-      public void connect(SocketAddress endpoint, int timeout) throws IOException {
-        if (endpoint instanceof InetSocketAddress inet && inet.getAddress() != null) {
-          check(inet.getAddress());
-        }
-        super.connect(endpoint, timeout);
+  private boolean isProxy(InetSocketAddress address) {
+    for (Proxies.Server proxy : proxies) {
+      if (proxy.port() == address.getPort()
+          && addresses(proxy.host()).contains(address.getAddress())) {
+        return true;
       }
-    };
+    }
+    return false;
   }
 
-  @Override
-  public Socket createSocket(String host, int port) throws IOException {
-    return connected(new InetSocketAddress(host, port));
-  }
-
-  @Override
-  public Socket createSocket(String host, int port, InetAddress local, int localPort)
-      throws IOException {
-    return connected(new InetSocketAddress(host, port));
-  }
-
-  @Override
-  public Socket createSocket(InetAddress host, int port) throws IOException {
-    return connected(new InetSocketAddress(host, port));
-  }
-
-  @Override
-  public Socket createSocket(InetAddress host, int port, InetAddress local, int localPort)
-      throws IOException {
-    return connected(new InetSocketAddress(host, port));
-  }
-
-  private Socket connected(InetSocketAddress address) throws IOException {
-    Socket socket = createSocket();
-    socket.connect(address, 0);
-    return socket;
+  /** A host that does not resolve lives nowhere. */
+  private List<InetAddress> addresses(String host) {
+    try {
+      return network.lookup(host);
+    } catch (UnknownHostException e) {
+      return List.of();
+    }
   }
 }

@@ -19,6 +19,9 @@ final class BlobStream extends InputStream {
   /** Fewer bytes a second than this, for the whole stall timeout, is a stall. */
   private static final long CRAWL = 1024;
 
+  /** Bytes from one failure to the next that make up for it. */
+  static final long PROGRESS = 64 << 10;
+
   private final Wire wire;
   private final String repository;
   private final Descriptor blob;
@@ -27,7 +30,7 @@ final class BlobStream extends InputStream {
   private @Nullable Answer answer;
   private @Nullable InputStream in;
   private int failures;
-  private long lastFailedAt = -1;
+  private long lastFailedAt;
   private Instant windowStart;
   private long windowBytes;
 
@@ -37,6 +40,7 @@ final class BlobStream extends InputStream {
     this.blob = blob;
     this.object = wire.name() + "/" + repository + "@" + blob.digest();
     this.position = offset;
+    this.lastFailedAt = offset;
     this.windowStart = wire.transport().clock().instant();
   }
 
@@ -99,14 +103,27 @@ final class BlobStream extends InputStream {
     Answer fresh = ask(position);
     answer = fresh;
     open = fresh.response().body().byteStream();
-    if (fresh.status() == 200 && position > 0) {
-      // The registry does not know ranges: what is known already passes by again.
-      open.skipNBytes(position);
-    }
-    in = open;
     windowStart = wire.transport().clock().instant();
     windowBytes = 0;
+    if (fresh.status() == 200 && position > 0) {
+      // The registry does not know ranges: what is known already passes by again.
+      skip(open, position);
+    }
+    in = open;
     return open;
+  }
+
+  private void skip(InputStream open, long count) throws IOException {
+    byte[] buffer = new byte[(int) Math.min(count, 64 << 10)];
+    for (long left = count; left > 0; ) {
+      int read = open.read(buffer, 0, (int) Math.min(buffer.length, left));
+      if (read < 0) {
+        throw new RegistryException(
+            Reason.ConnectionFailed, object, "the transfer ended before it got to what is missing");
+      }
+      left -= read;
+      watch(read);
+    }
   }
 
   /** One attempt. */
@@ -195,8 +212,8 @@ final class BlobStream extends InputStream {
 
   private void recover(RegistryException e) {
     close();
-    failures = position > lastFailedAt ? 1 : failures + 1;
-    boolean progress = position > lastFailedAt && position > 0;
+    failures = position - lastFailedAt >= PROGRESS ? 1 : failures + 1;
+    boolean progress = position > lastFailedAt;
     lastFailedAt = position;
     if (!wire.mayRetry(e, failures)) {
       throw e.withAttempts(failures);

@@ -8,9 +8,9 @@ import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Shown;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.net.ConnectException;
 import java.net.ProtocolException;
-import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
 import java.security.cert.CertPathValidatorException;
 import java.security.cert.CertificateException;
@@ -33,12 +33,17 @@ final class Failures {
   /** Enough for any honest error body; what is beyond is not read. */
   static final int MAX_ERROR_BYTES = 64 << 10;
 
+  private static final String PROXY_LOGIN = " wants a login, or does not take the one it got";
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private Failures() {}
 
   /** Why a call ended without an answer. */
   static RegistryException of(IOException e, HttpUrl url, String object) {
+    if (Thread.currentThread().isInterrupted()) {
+      return Gate.cancelled(object);
+    }
     String where = origin(url);
     return switch (e) {
       case AddressGuard.RefusedException refused ->
@@ -47,7 +52,8 @@ final class Failures {
       case UnknownHostException _ ->
           new RegistryException(
               Reason.NameResolution, object, "the name " + url.host() + " does not resolve", e);
-      case SocketTimeoutException _ ->
+      // Also a SocketTimeoutException, and a call that took too long as a whole.
+      case InterruptedIOException _ ->
           new RegistryException(Reason.Timeout, object, "no answer from " + where + " in time", e);
       case SSLException ssl when isTrust(ssl) ->
           new RegistryException(
@@ -64,6 +70,9 @@ final class Failures {
               object,
               where + " does not speak TLS; a registry over plain HTTP must be declared as one",
               e);
+      case IOException proxy when isProxyLogin(proxy) ->
+          new RegistryException(
+              Reason.Unauthorized, object, "the proxy on the way to " + where + PROXY_LOGIN, e);
       case ProtocolException protocol
           when !String.valueOf(protocol.getMessage()).contains("unexpected end") ->
           new RegistryException(
@@ -105,6 +114,10 @@ final class Failures {
         || message.contains("unknown_ca");
   }
 
+  private static boolean isProxyLogin(IOException e) {
+    return String.valueOf(e.getMessage()).contains("authenticate with proxy");
+  }
+
   private static boolean isNoTls(SSLException e) {
     String message = String.valueOf(e.getMessage());
     return message.contains("Unsupported or unrecognized SSL message")
@@ -127,7 +140,10 @@ final class Failures {
   static RegistryException of(Response response, String object, boolean push, Clock clock) {
     int status = response.code();
     String detail = detail(response);
-    String said = "the registry answered " + status + (detail.isEmpty() ? "" : ": " + detail);
+    String said =
+        status == 407
+            ? "the proxy" + PROXY_LOGIN
+            : "the registry answered " + status + (detail.isEmpty() ? "" : ": " + detail);
     String lower = detail.toLowerCase(Locale.ROOT);
     boolean full =
         status == 507
@@ -141,12 +157,13 @@ final class Failures {
     } else {
       reason =
           switch (status) {
-            case 401 -> Reason.Unauthorized;
+            case 401, 407 -> Reason.Unauthorized;
             case 403 -> Reason.Forbidden;
             case 404 -> Reason.NotFound;
             case 408 -> Reason.Timeout;
             case 413 -> Reason.TooLarge;
             case 429 -> Reason.RateLimited;
+            case 300, 301, 302, 303, 307, 308 -> Reason.RedirectRefused;
             default -> push && status >= 400 ? Reason.TargetRejected : Reason.MalformedResponse;
           };
     }
@@ -200,7 +217,7 @@ final class Failures {
               .append(more.isEmpty() ? "" : " (" + more + ")");
         }
       }
-      return Shown.of(line.toString());
+      return Shown.of(Reflection.hidden(line.toString(), response.request()));
     } catch (JsonProcessingException e) {
       return "";
     } catch (IOException e) {

@@ -1,32 +1,87 @@
 package io.kubic.mirrors.oci.registry;
 
+import static java.time.temporal.ChronoUnit.SECONDS;
+
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
+import okhttp3.Headers;
+import org.jspecify.annotations.Nullable;
 
-/** Keeps the requests to one registry within its limits: at once, per second, and on demand. */
+/**
+ * Keeps the requests to one registry within its limits: at once, per second, and on demand. One for
+ * all clients of a process that reach the same registry, so that several sources of a list do not
+ * multiply its budget.
+ */
 final class Gate {
-  private final Connection connection;
+  private static final int MAX_QUOTA = 1_000_000_000;
+
+  private final String registry;
   private final Clock clock;
   private final Pause pause;
-  private final Semaphore requests;
-  private final Semaphore uploads;
+  private final Shrinking requests;
+  private final Shrinking uploads;
   private final ReentrantLock lock = new ReentrantLock();
+  private Connection.Limits limits;
+  private Duration patience;
   private Instant nextSlot = Instant.MIN;
   private Instant closedUntil = Instant.MIN;
-  private volatile int remaining = -1;
+  private int remaining = -1;
+  private Instant remainingUntil = Instant.MAX;
+
+  /** A semaphore that can lose permits. */
+  private static final class Shrinking extends Semaphore {
+    private static final long serialVersionUID = 1L;
+
+    Shrinking(int permits) {
+      super(permits, true);
+    }
+
+    void shrink(int by) {
+      reducePermits(by);
+    }
+  }
 
   Gate(Connection connection, Clock clock, Pause pause) {
-    this.connection = connection;
+    this.registry = connection.registry();
+    this.limits = connection.limits();
+    this.patience = connection.retry().maxBackoff();
     this.clock = clock;
     this.pause = pause;
-    this.requests = new Semaphore(connection.limits().maxConcurrent(), true);
-    this.uploads = new Semaphore(connection.limits().maxConcurrent(), true);
+    this.requests = new Shrinking(limits.maxConcurrent());
+    this.uploads = new Shrinking(limits.maxConcurrent());
+  }
+
+  /** Another client passes this gate: the stricter of the limits hold for both. */
+  void join(Connection connection) {
+    Connection.Limits more = connection.limits();
+    lock.lock();
+    try {
+      int at = Math.min(limits.maxConcurrent(), more.maxConcurrent());
+      if (at < limits.maxConcurrent()) {
+        requests.shrink(limits.maxConcurrent() - at);
+        uploads.shrink(limits.maxConcurrent() - at);
+      }
+      Integer rate = limits.requestsPerSecond();
+      Integer other = more.requestsPerSecond();
+      limits =
+          new Connection.Limits(
+              at,
+              rate == null ? other : other == null ? rate : Integer.valueOf(Math.min(rate, other)),
+              Math.max(limits.minRemaining(), more.minRemaining()),
+              limits.timeout(),
+              limits.tokenRealms());
+      Duration shorter = connection.retry().maxBackoff();
+      patience = shorter.compareTo(patience) < 0 ? shorter : patience;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The right to have one request or transfer under way; to be given back once. */
@@ -52,6 +107,8 @@ final class Gate {
    *
    * @param upload uploads count by themselves: one waits for bytes of a transfer, perhaps of this
    *     same registry, and must not wait for its permit too
+   * @throws RegistryException RateLimited when the registry asked for a longer pause than anybody
+   *     waits for; Cancelled
    */
   Permit enter(boolean upload, String object) {
     Semaphore semaphore = upload ? uploads : requests;
@@ -61,7 +118,7 @@ final class Gate {
       throw cancelled(object);
     }
     try {
-      Duration wait = reserve();
+      Duration wait = reserve(object);
       while (wait.isPositive()) {
         pause.pause(wait);
         wait = untilOpen();
@@ -70,6 +127,9 @@ final class Gate {
     } catch (InterruptedException e) {
       semaphore.release();
       throw cancelled(object);
+    } catch (RegistryException e) {
+      semaphore.release();
+      throw e;
     }
   }
 
@@ -93,44 +153,110 @@ final class Gate {
     }
   }
 
-  /** Notes {@code ratelimit-remaining}, as in {@code 76;w=21600}. */
-  void quota(String header) {
-    int end = 0;
-    while (end < header.length() && Character.isDigit(header.charAt(end)) && end < 9) {
-      end++;
+  /**
+   * Notes what a registry says about its quota: {@code ratelimit-remaining: 76;w=21600} as Docker
+   * Hub does, with {@code ratelimit-reset} in seconds where there is one, or the single field of
+   * draft-ietf-httpapi-ratelimit-headers, {@code RateLimit: "default";r=76;t=30}.
+   */
+  void quota(Headers headers) {
+    int left = number(headers.get("ratelimit-remaining"), 0);
+    int reset = number(headers.get("ratelimit-reset"), 0);
+    String combined = headers.get("ratelimit");
+    if (left < 0 && combined != null) {
+      left = Math.max(parameter(combined, "r"), parameter(combined, "remaining"));
+      reset = Math.max(parameter(combined, "t"), parameter(combined, "reset"));
     }
-    if (end > 0) {
-      remaining = Integer.parseInt(header.substring(0, end));
+    if (left < 0) {
+      return;
     }
+    lock.lock();
+    try {
+      remaining = left;
+      // Seconds, or a time of day, which is not told from seconds: then until it is said anew.
+      remainingUntil =
+          reset <= 0 || reset > 1_000_000 ? Instant.MAX : clock.instant().plusSeconds(reset);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static int parameter(String header, String name) {
+    String text = header.toLowerCase(Locale.ROOT);
+    for (int at = text.indexOf(name + "="); at >= 0; at = text.indexOf(name + "=", at + 1)) {
+      if (at == 0 || !Character.isLetterOrDigit(text.charAt(at - 1))) {
+        return number(text, at + name.length() + 1);
+      }
+    }
+    return -1;
+  }
+
+  /** The number that starts at an index; -1 when there is none. */
+  private static int number(@Nullable String text, int from) {
+    if (text == null) {
+      return -1;
+    }
+    long value = -1;
+    for (int i = from; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (c < '0' || c > '9') {
+        break;
+      }
+      value = Math.min(MAX_QUOTA, Math.max(0, value) * 10 + (c - '0'));
+    }
+    return (int) value;
   }
 
   /** What the registry last said about its quota of pulls. */
   OptionalInt remaining() {
-    int value = remaining;
-    return value < 0 ? OptionalInt.empty() : OptionalInt.of(value);
-  }
-
-  /** Refuses what counts against the quota when only what is others' is left of it. */
-  void spend(String object) {
-    int left = remaining;
-    if (left >= 0 && left <= connection.limits().minRemaining()) {
-      throw new RegistryException(
-              Reason.RateLimited,
-              object,
-              left
-                  + " pulls are left of the quota of "
-                  + connection.registry()
-                  + "; limits.minRemaining keeps them for others")
-          .asFinal();
+    lock.lock();
+    try {
+      boolean known = remaining >= 0 && clock.instant().isBefore(remainingUntil);
+      return known ? OptionalInt.of(remaining) : OptionalInt.empty();
+    } finally {
+      lock.unlock();
     }
   }
 
-  private Duration reserve() {
+  /**
+   * Takes one from the quota, or refuses when only what is others' is left of it. The registry's
+   * next answer corrects the count.
+   */
+  void spend(String object) {
+    lock.lock();
+    try {
+      int left = remaining().orElse(-1);
+      if (left < 0) {
+        return;
+      }
+      if (left <= limits.minRemaining()) {
+        throw new RegistryException(
+                Reason.RateLimited,
+                object,
+                left
+                    + " pulls are left of the quota of "
+                    + registry
+                    + "; limits.minRemaining keeps them for others")
+            .asFinal();
+      }
+      remaining = left - 1;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Duration reserve(String object) {
     lock.lock();
     try {
       Instant now = clock.instant();
       Instant at = closedUntil.isAfter(now) ? closedUntil : now;
-      Integer rate = connection.limits().requestsPerSecond();
+      if (Duration.between(now, at).compareTo(patience) > 0) {
+        throw new RegistryException(
+                Reason.RateLimited,
+                object,
+                registry + " asked to be left alone until " + closedUntil.truncatedTo(SECONDS))
+            .asFinal();
+      }
+      Integer rate = limits.requestsPerSecond();
       if (rate != null) {
         at = nextSlot.isAfter(at) ? nextSlot : at;
         nextSlot = at.plusNanos(1_000_000_000L / rate);

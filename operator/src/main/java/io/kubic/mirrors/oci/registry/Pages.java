@@ -1,12 +1,17 @@
 package io.kubic.mirrors.oci.registry;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Shown;
 import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -18,11 +23,18 @@ import okhttp3.HttpUrl;
 
 /** Lists that a registry gives in pages: repositories, tags, referrers. */
 final class Pages {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonFactory JSON =
+      JsonFactory.builder()
+          // Names are never used as keys; a table of them would only grow.
+          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+          .streamReadConstraints(
+              StreamReadConstraints.builder().maxNestingDepth(64).maxStringLength(64 << 10).build())
+          .build();
   private static final int MAX_PAGE_BYTES = 16 << 20;
   private static final int MAX_PAGES = 10_000;
   private static final int MAX_NAMES = 500_000;
   private static final int MAX_MALFORMED = 20;
+  private static final int MAX_IDLE_PAGES = 20;
   private static final int PAGE_SIZE = 1000;
 
   private final Wire wire;
@@ -43,6 +55,8 @@ final class Pages {
             .scope(repository, scope);
     Ask plain = new Ask("GET", path, object).scope(repository, scope);
     Ask[] ask = {first};
+    int idle = 0;
+    Instant deadline = wire.transport().clock().instant().plus(deadlineOfAll());
     while (true) {
       int before = names.size();
       Optional<HttpUrl> next =
@@ -60,20 +74,28 @@ final class Pages {
                   return page(answer, object, field, valid, names, malformed);
                 }
               });
-      if (names.size() > MAX_NAMES) {
-        throw new RegistryException(
-            Reason.TooLarge, object, "lists more than " + MAX_NAMES + " " + field);
-      }
       if (next.isEmpty()) {
         return new Listing(List.copyOf(names), List.copyOf(malformed));
       }
-      if (names.size() == before) {
+      // Registries that filter by permission send empty pages, but not for ever.
+      idle = names.size() == before ? idle + 1 : 0;
+      if (idle > MAX_IDLE_PAGES) {
         throw new RegistryException(
             Reason.MalformedResponse, object, "the list of " + field + " has pages without end");
+      }
+      if (wire.transport().clock().instant().isAfter(deadline)) {
+        throw new RegistryException(
+                Reason.Timeout, object, "the list of " + field + " takes too long")
+            .asFinal();
       }
       advance(seen, next.get(), names.size(), object);
       ask[0] = new Ask("GET", next.get(), object).scope(repository, scope);
     }
+  }
+
+  /** For all pages of a list together. */
+  private Duration deadlineOfAll() {
+    return wire.connection().limits().timeout().multipliedBy(60);
   }
 
   private Optional<HttpUrl> page(
@@ -84,29 +106,68 @@ final class Pages {
       Set<String> names,
       Set<String> malformed) {
     wire.expect(answer, object, false, 200);
-    JsonNode root;
-    try {
-      root = JSON.readTree(answer.bytes(MAX_PAGE_BYTES, "a page of " + field));
-    } catch (IOException e) {
-      throw new RegistryException(
-          Reason.MalformedResponse, object, "the list of " + field + " is no JSON");
-    }
-    JsonNode list = root == null ? null : root.get(field);
-    if (root == null || !root.isObject() || list != null && !list.isArray() && !list.isNull()) {
-      throw new RegistryException(
-          Reason.MalformedResponse, object, "the registry sent no list of " + field);
-    }
-    if (list != null) {
-      for (JsonNode node : list) {
-        String text = node.asText("");
-        if (node.isTextual() && valid.test(text)) {
-          names.add(text);
-        } else if (malformed.size() < MAX_MALFORMED) {
-          malformed.add(Shown.of(text));
+    boolean found = false;
+    // Read as it comes: a page may be large, and only its names are kept.
+    try (JsonParser json = JSON.createParser(answer.stream(MAX_PAGE_BYTES, "a page of " + field))) {
+      if (json.nextToken() != JsonToken.START_OBJECT) {
+        throw noList(field, object);
+      }
+      while (json.nextToken() == JsonToken.FIELD_NAME) {
+        boolean wanted = json.currentName().equals(field);
+        JsonToken value = json.nextToken();
+        if (!wanted) {
+          json.skipChildren();
+          continue;
+        }
+        found = true;
+        // Some registries say null for none.
+        if (value != JsonToken.VALUE_NULL && value != JsonToken.START_ARRAY) {
+          throw noList(field, object);
+        }
+        while (value == JsonToken.START_ARRAY && json.nextToken() != JsonToken.END_ARRAY) {
+          name(json, field, object, valid, names, malformed);
         }
       }
+      if (json.nextToken() != null) {
+        throw noList(field, object);
+      }
+    } catch (JsonProcessingException e) {
+      throw new RegistryException(
+          Reason.MalformedResponse, object, "the list of " + field + " is no JSON");
+    } catch (IOException e) {
+      throw answer.broken(e);
+    }
+    if (!found) {
+      throw noList(field, object);
     }
     return next(answer, object);
+  }
+
+  private static void name(
+      JsonParser json,
+      String field,
+      String object,
+      Predicate<String> valid,
+      Set<String> names,
+      Set<String> malformed)
+      throws IOException {
+    boolean text = json.currentToken() == JsonToken.VALUE_STRING;
+    String name = text ? json.getText() : "";
+    if (text && valid.test(name)) {
+      names.add(name);
+      if (names.size() > MAX_NAMES) {
+        throw new RegistryException(
+            Reason.TooLarge, object, "lists more than " + MAX_NAMES + " " + field);
+      }
+    } else if (malformed.size() < MAX_MALFORMED) {
+      malformed.add(Shown.of(name));
+    }
+    json.skipChildren();
+  }
+
+  private static RegistryException noList(String field, String object) {
+    return new RegistryException(
+        Reason.MalformedResponse, object, "the registry sent no list of " + field);
   }
 
   static void advance(Set<HttpUrl> seen, HttpUrl next, int names, String object) {

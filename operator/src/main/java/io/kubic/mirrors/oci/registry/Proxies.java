@@ -1,8 +1,10 @@
 package io.kubic.mirrors.oci.registry;
 
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Proxy;
 import java.net.URI;
+import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -15,8 +17,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param http for {@code http} URLs; null for none
  * @param https for {@code https} URLs; null for none
- * @param except hosts reached without one: a name with its subdomains, {@code host:port}, or {@code
- *     *}
+ * @param except hosts reached without one: a name with its subdomains, {@code host:port}, an
+ *     address or network as in {@code 10.0.0.0/8}, or {@code *}
  */
 public record Proxies(@Nullable Server http, @Nullable Server https, List<String> except) {
   public Proxies {
@@ -113,10 +115,42 @@ public record Proxies(@Nullable Server http, @Nullable Server https, List<String
       if (name.equals("*")
           || name.equals(host)
           || name.equals(host + ":" + port)
-          || host.endsWith("." + name)) {
+          || host.endsWith("." + name)
+          || isWithin(host, name)) {
         return Optional.empty();
       }
     }
     return Optional.of(server);
+  }
+
+  /** Whether a literal address is of a network in the form {@code 10.0.0.0/8}. */
+  private static boolean isWithin(String host, String network) {
+    int slash = network.indexOf('/');
+    if (slash < 0 || !isLiteral(host) || !isLiteral(network.substring(0, slash))) {
+      return false;
+    }
+    try {
+      byte[] address = InetAddress.getByName(host).getAddress();
+      byte[] prefix = InetAddress.getByName(network.substring(0, slash)).getAddress();
+      int bits = Integer.parseInt(network.substring(slash + 1));
+      if (address.length != prefix.length || bits < 0 || bits > 8 * prefix.length) {
+        return false;
+      }
+      for (int i = 0; i < bits; i++) {
+        int mask = 0x80 >> (i % 8);
+        if ((address[i / 8] & mask) != (prefix[i / 8] & mask)) {
+          return false;
+        }
+      }
+      return true;
+    } catch (UnknownHostException | NumberFormatException e) {
+      return false;
+    }
+  }
+
+  /** An address, not a name: nothing is looked up for it. */
+  private static boolean isLiteral(String host) {
+    return host.indexOf(':') >= 0
+        || !host.isEmpty() && host.chars().allMatch(c -> c >= '0' && c <= '9' || c == '.');
   }
 }

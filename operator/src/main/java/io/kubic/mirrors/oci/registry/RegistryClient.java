@@ -32,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  * RegistryException} with a reason otherwise. Made by {@link Transport#connect}.
  */
 public final class RegistryClient implements ImageStore {
+  private static final int MAX_REFERRERS = 10_000;
   private static final Descriptor UNTOLD = new Descriptor("", Digest.of(new byte[0]), 0);
 
   private final Connection connection;
@@ -151,6 +152,11 @@ public final class RegistryClient implements ImageStore {
                 String type = MediaTypes.bare(answer.header("Content-Type").orElse(""));
                 Optional<Digest> digest =
                     answer.header("Docker-Content-Digest").flatMap(Digest::tryParse);
+                Optional<Digest> asked = Digest.tryParse(identifier);
+                if (asked.isPresent() && digest.isPresent() && !asked.equals(digest)) {
+                  throw new RegistryException(
+                      Reason.DigestMismatch, object, "the registry calls it " + digest.get());
+                }
                 long size = Wire.number(answer.header("Content-Length")).orElse(-1);
                 if (digest.isEmpty() || size < 0 || !MediaTypes.isManifest(type)) {
                   // Not enough to go by: the whole manifest tells.
@@ -249,6 +255,10 @@ public final class RegistryClient implements ImageStore {
                   Manifest.parse(
                       answer.bytes(Manifest.MAX_BYTES, "the list of referrers"), type, object);
               all.addAll(page.children());
+              if (all.size() > MAX_REFERRERS) {
+                throw new RegistryException(
+                    Reason.TooLarge, object, "has more than " + MAX_REFERRERS + " referrers");
+              }
               Optional<HttpUrl> next = Pages.next(answer, object);
               if (next.isEmpty()) {
                 return Optional.of(List.copyOf(all));
@@ -276,25 +286,41 @@ public final class RegistryClient implements ImageStore {
         new Ask("PUT", Wire.path(repository, "manifests/" + identifier), object)
             .scope(repository, wire.scope(repository))
             .body(RequestBody.create(bytes, type));
-    wire.retrying(
-        object,
-        () -> {
-          try (Answer answer = wire.send(ask)) {
-            wire.expect(answer, object, true, 201, 200, 202);
-            Optional<String> told = answer.header("Docker-Content-Digest");
-            if (told.isPresent()
-                && !Digest.tryParse(told.get()).map(d -> d.same(bytes).equals(d)).orElse(false)) {
-              throw new RegistryException(
-                  Reason.DigestMismatch,
-                  object,
-                  "the target stored it as "
-                      + Shown.of(told.get())
-                      + " instead of "
-                      + manifest.digest());
-            }
-            return true;
-          }
-        });
+    boolean compared =
+        wire.retrying(
+            object,
+            () -> {
+              try (Answer answer = wire.send(ask)) {
+                wire.expect(answer, object, true, 201, 200, 202);
+                Optional<String> told = answer.header("Docker-Content-Digest");
+                if (told.isPresent()
+                    && !Digest.tryParse(told.get())
+                        .map(d -> d.same(bytes).equals(d))
+                        .orElse(false)) {
+                  throw new RegistryException(
+                      Reason.DigestMismatch,
+                      object,
+                      "the target stored it as "
+                          + Shown.of(told.get())
+                          + " instead of "
+                          + manifest.digest());
+                }
+                return told.isPresent();
+              }
+            });
+    if (!compared) {
+      // It did not say what it stored.
+      Optional<Digest> stored = resolve(repository, identifier).map(Descriptor::digest);
+      if (!stored.equals(Optional.of(manifest.digest()))) {
+        throw new RegistryException(
+            Reason.DigestMismatch,
+            object,
+            "the target has "
+                + stored.map(Digest::toString).orElse("nothing")
+                + " instead of "
+                + manifest.digest());
+      }
+    }
   }
 
   @Override

@@ -29,7 +29,13 @@ import org.jspecify.annotations.Nullable;
  * they are fetched ahead, so that a request is not first refused.
  */
 final class TokenAuth {
-  private static final int MAX_TOKEN_BYTES = 1 << 20;
+  /** Of an answer. */
+  private static final int MAX_ANSWER_BYTES = 1 << 20;
+
+  /** Of a token: no server takes a longer header. */
+  private static final int MAX_TOKEN_LENGTH = 64 << 10;
+
+  private static final int MAX_TOKENS = 2000;
   private static final Duration ASSUMED_LIFE = Duration.ofSeconds(60);
   private static final Duration LONGEST_LIFE = Duration.ofHours(1);
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -79,8 +85,7 @@ final class TokenAuth {
   Optional<Secret> header(Collection<String> scopes, String path, String object) {
     return switch (scheme) {
       case Scheme.Open _ -> Optional.empty();
-      case Scheme.Basic _ ->
-          connection.credentials().find(connection.registry(), path).map(l -> l.basic());
+      case Scheme.Basic _ -> password(path);
       case Scheme.Bearer bearer ->
           scopes.isEmpty()
               ? Optional.empty()
@@ -121,11 +126,19 @@ final class TokenAuth {
     }
     if (basic != null) {
       scheme = new Scheme.Basic();
-      Optional<Secret> header =
-          connection.credentials().find(connection.registry(), path).map(l -> l.basic());
+      Optional<Secret> header = password(path);
       return header.filter(h -> !h.equals(used));
     }
     return Optional.empty();
+  }
+
+  /** The login with a password; a refresh token is none. */
+  private Optional<Secret> password(String path) {
+    return connection
+        .credentials()
+        .find(connection.registry(), path)
+        .filter(login -> login.identityToken() == null || !login.password().reveal().isEmpty())
+        .map(Credentials.Login::basic);
   }
 
   private Scheme.Bearer bearer(Challenge challenge, String object) {
@@ -180,6 +193,9 @@ final class TokenAuth {
       String object,
       @Nullable Secret refused) {
     String key = String.join(" ", scopes);
+    if (tokens.size() > MAX_TOKENS) {
+      tokens.clear(); // Registries with very many repositories: they are soon had again.
+    }
     Slot slot = tokens.computeIfAbsent(key, k -> new Slot());
     slot.lock.lock();
     try {
@@ -256,7 +272,7 @@ final class TokenAuth {
 
   private Token read(Response response, String object) throws IOException {
     var source = response.body().source();
-    if (source.request(MAX_TOKEN_BYTES + 1L)) {
+    if (source.request(MAX_ANSWER_BYTES + 1L)) {
       throw new RegistryException(
           Reason.TooLarge, object, "the token server's answer is larger than 1 MiB");
     }
@@ -274,6 +290,10 @@ final class TokenAuth {
     if (value.isEmpty() || !value.chars().allMatch(c -> c > ' ' && c < 127)) {
       throw new RegistryException(
           Reason.MalformedResponse, object, "the token server's answer holds no token");
+    }
+    if (value.length() > MAX_TOKEN_LENGTH) {
+      throw new RegistryException(
+          Reason.TooLarge, object, "the token server's token is longer than 64 KiB");
     }
     long seconds = root == null ? 0 : root.path("expires_in").asLong(0);
     Duration life = seconds > 0 ? Duration.ofSeconds(Math.min(seconds, 86_400)) : ASSUMED_LIFE;

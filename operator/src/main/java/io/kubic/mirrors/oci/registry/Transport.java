@@ -2,9 +2,11 @@ package io.kubic.mirrors.oci.registry;
 
 import java.time.Clock;
 import java.time.Duration;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.random.RandomGenerator;
 import okhttp3.ConnectionPool;
 import okhttp3.OkHttpClient;
@@ -18,6 +20,8 @@ public final class Transport implements AutoCloseable {
   private final RandomGenerator random;
   private final Pause pause;
   private final String userAgent;
+  private final Network network;
+  private final ConcurrentHashMap<String, Gate> gates = new ConcurrentHashMap<>();
 
   /** Ends calls that do not get to their headers in time; idle but for that. */
   private final ScheduledExecutorService watchdog =
@@ -29,6 +33,11 @@ public final class Transport implements AutoCloseable {
    * @param userAgent as in {@code mirror-operator/0.1.0}
    */
   public Transport(Clock clock, RandomGenerator random, Pause pause, String userAgent) {
+    this(clock, random, pause, userAgent, Network.system());
+  }
+
+  Transport(Clock clock, RandomGenerator random, Pause pause, String userAgent, Network network) {
+    this.network = network;
     this.clock = clock;
     this.random = random;
     this.pause = pause;
@@ -36,6 +45,8 @@ public final class Transport implements AutoCloseable {
     this.http =
         new OkHttpClient.Builder()
             .connectionPool(new ConnectionPool(IDLE_CONNECTIONS, 1, TimeUnit.MINUTES))
+            .dns(network::lookup)
+            .socketFactory(new CheckedSockets(network, address -> {}))
             // Redirects are followed by ourselves, since credentials must not follow them.
             .followRedirects(false)
             .followSslRedirects(false)
@@ -54,6 +65,26 @@ public final class Transport implements AutoCloseable {
   /** A client for one registry. Clients need not be closed; closing the transport is enough. */
   public RegistryClient connect(Connection connection) {
     return new RegistryClient(connection, this);
+  }
+
+  /** The gate to a registry, the same for all who go there. */
+  Gate gate(Connection connection) {
+    AtomicBoolean made = new AtomicBoolean();
+    Gate gate =
+        gates.computeIfAbsent(
+            connection.registry(),
+            registry -> {
+              made.set(true);
+              return new Gate(connection, clock, pause);
+            });
+    if (!made.get()) {
+      gate.join(connection);
+    }
+    return gate;
+  }
+
+  Network network() {
+    return network;
   }
 
   OkHttpClient http() {

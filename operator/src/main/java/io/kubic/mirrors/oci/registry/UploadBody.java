@@ -22,6 +22,7 @@ final class UploadBody extends RequestBody {
   private final BlobVerifier verifier;
   private long position;
   private @Nullable RegistryException failure;
+  private Runnable sent = () -> {};
 
   UploadBody(Descriptor blob, long offset, BlobContent content, BlobVerifier verifier) {
     this.blob = blob;
@@ -44,6 +45,11 @@ final class UploadBody extends RequestBody {
   @Override
   public boolean isOneShot() {
     return true;
+  }
+
+  /** What is to happen when the last byte is on its way. */
+  void onSent(Runnable action) {
+    sent = action;
   }
 
   long position() {
@@ -69,6 +75,8 @@ final class UploadBody extends RequestBody {
         position += count;
       }
     }
+    sink.flush();
+    sent.run();
   }
 
   private InputStream open() {

@@ -128,6 +128,7 @@ final class Uploads {
     long offset = 0;
     long best = 0;
     int attempt = 0;
+    boolean renewed = false;
     while (true) {
       UploadBody body = new UploadBody(blob, offset, content, verifier);
       try {
@@ -139,18 +140,21 @@ final class Uploads {
         }
         return;
       } catch (RegistryException e) {
-        if (body.failure() != null || !e.isRetryable()) {
+        boolean renew = e.reason() == Reason.Unauthorized && body.failure() == null && !renewed;
+        renewed |= renew;
+        if (body.failure() != null || !renew && !e.isRetryable()) {
           cancel(repository, location, object);
           throw body.failure() != null ? body.failure() : e;
         }
-        attempt = body.position() > best ? 1 : attempt + 1;
-        best = Math.max(best, body.position());
+        // Only what the target kept is progress, and only if it is worth a request.
+        attempt = offset - best >= BlobStream.PROGRESS ? 1 : attempt + 1;
+        best = Math.max(best, offset);
         if (attempt > wire.connection().retry().limit()) {
           cancel(repository, location, object);
           throw e.withAttempts(attempt);
         }
         // Most breaks are those of one connection: the first is mended at once.
-        if (attempt > 1 || e.reason() != Reason.ConnectionFailed) {
+        if (!renew && (attempt > 1 || e.reason() != Reason.ConnectionFailed)) {
           wire.rest(wire.backoff(e, attempt), object);
         }
         if (size.of(repository, blob.digest()).isPresent()) {

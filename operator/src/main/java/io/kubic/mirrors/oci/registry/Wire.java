@@ -33,8 +33,8 @@ final class Wire {
 
   private static final int MAX_REDIRECTS = 5;
 
-  /** A target that assembles a large blob answers late. */
-  private static final Duration COMMIT_TIMEOUT = Duration.ofMinutes(10);
+  /** How much longer than for anything else a target may take to assemble a large blob. */
+  private static final int COMMIT_FACTOR = 10;
 
   private final Connection connection;
   private final Transport transport;
@@ -52,9 +52,11 @@ final class Wire {
   Wire(Connection connection, Transport transport) {
     this.connection = connection;
     this.transport = transport;
-    this.gate = new Gate(connection, transport.clock(), transport.pause());
+    this.gate = transport.gate(connection);
     this.bases = connection.endpoints().stream().map(URI::toString).map(Wire::base).toList();
-    this.guard = new AddressGuard(bases.stream().map(HttpUrl::host).toList());
+    this.guard =
+        new AddressGuard(
+            bases.stream().map(HttpUrl::host).toList(), connection.proxies(), transport.network());
     Duration timeout = connection.limits().timeout();
     var trustManager = connection.trust().trustManager();
     OkHttpClient.Builder builder =
@@ -80,8 +82,8 @@ final class Wire {
             .protocols(List.of(Protocol.HTTP_1_1))
             .readTimeout(connection.retry().stallTimeout())
             .build();
-    this.upload = bulk.newBuilder().readTimeout(COMMIT_TIMEOUT).build();
-    this.foreign = bulk.newBuilder().socketFactory(guard).build();
+    this.upload = bulk.newBuilder().readTimeout(commitTimeout()).build();
+    this.foreign = bulk.newBuilder().socketFactory(guard.sockets()).build();
     this.auth = new TokenAuth(connection, this::askRealm, transport.clock());
   }
 
@@ -131,12 +133,20 @@ final class Wire {
           answer = exchange(ask, url, better, permit);
         }
       }
-      return follow(ask, answer, permit);
+      if (answer.status() == 401 && isOwn(url) && uploads) {
+        // The body is gone; whoever sends it again finds a fresh token.
+        auth.answer(
+            answer.response(), ask.scopes, ask.repository, ask.object, authorization.orElse(null));
+      }
+      Answer last = follow(ask, answer, permit);
+      if (last.status() >= 500 && ask.url == null) {
+        turnFrom(chosen);
+      }
+      return last;
     } catch (RegistryException e) {
       permit.close();
       if (ask.url == null && isOfEndpoint(e)) {
-        // The next attempt goes to the next endpoint.
-        base.compareAndSet(chosen, (chosen + 1) % bases.size());
+        turnFrom(chosen);
       }
       throw e;
     } catch (RuntimeException e) {
@@ -145,9 +155,14 @@ final class Wire {
     }
   }
 
+  /** The next attempt goes to the next endpoint. */
+  private void turnFrom(int chosen) {
+    base.compareAndSet(chosen, (chosen + 1) % bases.size());
+  }
+
   private static boolean isOfEndpoint(RegistryException e) {
     return switch (e.reason()) {
-      case ConnectionFailed, NameResolution, Timeout, TLSVerification -> true;
+      case ConnectionFailed, NameResolution, Timeout, TLSVerification, ServerError -> true;
       default -> false;
     };
   }
@@ -196,46 +211,45 @@ final class Wire {
             .header("Accept-Encoding", "identity");
     ask.headers.forEach(request::header);
     authorization.ifPresent(secret -> request.header("Authorization", secret.reveal()));
-    boolean uploads = ask.body instanceof UploadBody;
-    OkHttpClient client = !isOwn(url) ? foreign : uploads ? upload : ask.bulk ? bulk : small;
+    UploadBody uploads = ask.body instanceof UploadBody body ? body : null;
+    OkHttpClient client =
+        !isOwn(url) ? foreign : uploads != null ? upload : ask.bulk ? bulk : small;
     Call call = client.newCall(request.build());
-    boolean[] late = {false};
-    Transport.Alarm deadline =
-        uploads || ask.bulk && ask.body != null
-            ? () -> {}
-            : transport.after(
-                connection.limits().timeout(),
-                () -> {
-                  late[0] = true;
-                  call.cancel();
-                });
+    Deadline deadline = new Deadline(transport, call);
+    Duration timeout = connection.limits().timeout();
+    if (uploads != null) {
+      // What is under way has the stall watchdog; what has arrived is to be answered.
+      uploads.onSent(() -> deadline.start(commitTimeout()));
+    } else {
+      deadline.start(ask.bulk && ask.body != null ? commitTimeout() : timeout);
+    }
     requests.incrementAndGet();
     try {
       if (client == foreign) {
         guard.check(url);
       }
       Response response = call.execute();
-      String quota = response.header("ratelimit-remaining");
-      if (quota != null) {
-        gate.quota(quota);
+      if (ask.body != null) {
+        deadline.start(timeout);
       }
+      gate.quota(response.headers());
       return new Answer(response, permit, deadline, ask.object);
     } catch (IOException e) {
       deadline.callOff();
-      if (Thread.currentThread().isInterrupted()) {
-        throw Gate.cancelled(ask.object);
-      }
-      if (late[0]) {
+      if (deadline.isOver() && !Thread.currentThread().isInterrupted()) {
         throw new RegistryException(
-            Reason.Timeout,
-            ask.object,
-            "no answer from " + Failures.origin(url) + " within " + connection.limits().timeout());
+            Reason.Timeout, ask.object, "no answer from " + Failures.origin(url) + " in time", e);
       }
       throw Failures.of(e, url, ask.object);
     } catch (RuntimeException e) {
       deadline.callOff();
       throw e;
     }
+  }
+
+  /** A target that assembles a large blob answers late. */
+  private Duration commitTimeout() {
+    return connection.limits().timeout().multipliedBy(COMMIT_FACTOR);
   }
 
   private Response askRealm(Request request, String object) throws IOException {
@@ -262,6 +276,8 @@ final class Wire {
         return operation.get();
       } catch (RegistryException e) {
         if (!mayRetry(e, attempt)) {
+          // Nobody else needs to hear it from the registry itself.
+          e.retryAfter().ifPresent(gate::closeFor);
           throw e.withAttempts(attempt);
         }
         gate.rest(backoff(e, attempt), object);

@@ -4,33 +4,42 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
-import io.kubic.mirrors.list.RegistryCatalog;
+import io.kubic.mirrors.list.Catalog;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.sync.Copier;
 import io.kubic.mirrors.sync.Outcome;
 import io.kubic.mirrors.sync.Plan;
 import io.kubic.mirrors.sync.Planner;
 import io.kubic.mirrors.sync.Report;
+import io.kubic.mirrors.sync.Shard;
+import io.kubic.mirrors.sync.SyncRun;
 import io.kubic.mirrors.sync.Termination;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.time.Clock;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -81,6 +90,18 @@ final class SyncCommand implements Callable<Integer> {
       paramLabel = "text|json",
       description = "Form of the result on standard output.")
   private Output output = Output.text;
+
+  @Option(
+      names = "--shard",
+      paramLabel = "INDEX/COUNT",
+      description = "Only this part of the list, as in 2/8; INDEX counts from 0.")
+  private @Nullable String shard;
+
+  @Option(
+      names = "--in-use",
+      paramLabel = "FILE",
+      description = "Digests that are in use, one a line: they are never pruned.")
+  private @Nullable Path inUse;
 
   @Option(
       names = "--termination-log",
@@ -148,7 +169,8 @@ final class SyncCommand implements Callable<Integer> {
   }
 
   private int run(ConnectionOptions open) {
-    MirrorListSpec wanted = ListFile.read(file, list).getSpec();
+    MirrorList resource = ListFile.read(file, list);
+    MirrorListSpec wanted = resource.getSpec();
     Selector selector = Selector.compile(wanted);
     RegistryClient target = open.target(to, wanted.retry());
     target.ping();
@@ -158,14 +180,25 @@ final class SyncCommand implements Callable<Integer> {
     }
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Selection selection =
-          selector.select(source -> new RegistryCatalog(client(clients, source)), executor);
+          selector.select(
+              source -> new Part(source, client(clients, source), wanted.layout(), shard()),
+              executor);
       if (selection.isRefused()) {
         return refuse(selection.problems().getFirst().message());
       }
-      Planner.Result planned =
+      Planner planner =
           new Planner(
-                  wanted, source -> client(clients, source), target, Planner.Depth.COPIES, executor)
-              .plan(selection);
+              wanted, source -> client(clients, source), target, Planner.Depth.COPIES, executor);
+      Copier copier = new Copier(target, wanted, executor);
+      SyncRun run =
+          new SyncRun(
+              new SyncRun.Settings(name(resource), wanted, shard(), inUse()),
+              target,
+              planner,
+              copier,
+              executor,
+              Clock.systemUTC());
+      SyncRun.Planned planned = run.plan(selection);
       Plan plan = planned.plan();
       Quantity maxBytes = wanted.guard().maxBytes();
       if (maxBytes != null
@@ -176,47 +209,101 @@ final class SyncCommand implements Callable<Integer> {
       if (dryRun || wanted.dryRun()) {
         return showPlan(plan, selection, planned.settled());
       }
-      for (Selection.Problem problem : plan.problems()) {
-        spec.commandLine()
-            .getErr()
-            .println(
-                "warning: "
-                    + problem.object()
-                    + ": "
-                    + problem.reason()
-                    + ": "
-                    + problem.message());
+      plan.problems().forEach(this::warn);
+      SyncRun.Done done;
+      try (Progress progress = progress(plan, planned.work().size(), copier)) {
+        done =
+            run.run(
+                planned,
+                progress::done,
+                () ->
+                    target.requests()
+                        + clients.values().stream().mapToLong(RegistryClient::requests).sum());
       }
-      Progress progress = new Progress(planned.work().size());
-      Copier copier = new Copier(target, wanted, executor);
-      List<Outcome> outcomes = new ArrayList<>(planned.settled());
-      outcomes.addAll(copier.copy(planned.work(), progress::done));
-      addUnlisted(outcomes, selection);
-      long requests =
-          target.requests() + clients.values().stream().mapToLong(c -> c.requests()).sum();
-      Report report = Report.of(outcomes, requests, selection.complete());
-      show(report);
-      terminate(report.termination(plan, selection.sources(), null));
-      return exitCode(report, selection);
+      done.problems().forEach(this::warn);
+      show(done);
+      terminate(done.report().termination(plan, selection.sources(), done.reportRef()));
+      return exitCode(done.report(), selection);
     }
   }
 
-  /** What could not be listed is not passed over: it is a failure of its source. */
-  private static void addUnlisted(List<Outcome> outcomes, Selection selection) {
-    if (selection.complete()) {
-      return;
+  private Progress progress(Plan plan, int images, Copier copier) {
+    boolean terminal = System.console() != null && System.console().isTerminal();
+    Progress.Form form =
+        connections.isQuiet()
+            ? Progress.Form.NONE
+            : terminal && !connections.isVerbose() ? Progress.Form.BAR : Progress.Form.LINES;
+    return new Progress(
+        form,
+        images,
+        plan.totals().bytesToTransfer(),
+        copier::settledBytes,
+        spec.commandLine().getErr(),
+        System::nanoTime);
+  }
+
+  private void warn(Selection.Problem problem) {
+    spec.commandLine()
+        .getErr()
+        .println(
+            "warning: " + problem.object() + ": " + problem.reason() + ": " + problem.message());
+  }
+
+  /** What tells a list from the others that fill the same registry. */
+  private static String name(MirrorList list) {
+    String namespace = list.getMetadata().getNamespace();
+    return (namespace == null ? "_" : namespace) + "." + list.getMetadata().getName();
+  }
+
+  private Shard shard() {
+    try {
+      return shard == null ? Shard.whole() : Shard.parse(shard);
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(ExitCode.USAGE, "--shard: " + e.getMessage());
     }
-    for (Selection.Problem problem : selection.problems()) {
-      outcomes.add(
-          new Outcome(
-              problem.object(),
-              "",
-              null,
-              Outcome.Result.Failed,
-              problem.reason(),
-              problem.message(),
-              0,
-              1));
+  }
+
+  private Optional<Set<Digest>> inUse() {
+    if (inUse == null) {
+      return Optional.empty();
+    }
+    Set<Digest> digests = new HashSet<>();
+    try {
+      for (String line : Files.readAllLines(inUse)) {
+        if (!line.isBlank()) {
+          digests.add(Digest.parse(line.strip()));
+        }
+      }
+      return Optional.of(digests);
+    } catch (NoSuchFileException e) {
+      // The operator leaves the file out when it could not see all pods.
+      return Optional.empty();
+    } catch (IOException e) {
+      throw new CommandException(ExitCode.USAGE, inUse + ": cannot be read");
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(ExitCode.USAGE, inUse + ": " + e.getMessage());
+    }
+  }
+
+  /** A source's lists, as far as one part of the list needs them. */
+  private record Part(
+      MirrorListSpec.Source source,
+      RegistryClient client,
+      MirrorListSpec.Layout layout,
+      Shard shard)
+      implements Catalog {
+    @Override
+    public Listing repositories() {
+      return client.catalog();
+    }
+
+    @Override
+    public Listing tags(String repository) {
+      if (!shard.owns(
+          Planner.targetRepository(layout, new Repository(source.registry(), repository)))) {
+        return new Listing(List.of(), List.of());
+      }
+      return client.tags(repository);
     }
   }
 
@@ -261,7 +348,8 @@ final class SyncCommand implements Callable<Integer> {
     return report.isSuccessful() ? ExitCode.OK : ExitCode.FAILED;
   }
 
-  private void show(Report report) {
+  private void show(SyncRun.Done done) {
+    Report report = done.report();
     PrintWriter out = spec.commandLine().getOut();
     if (output == Output.json) {
       out.println(json(Map.of("summary", report.summary(), "images", report.images())));
@@ -279,11 +367,12 @@ final class SyncCommand implements Callable<Integer> {
       }
       Termination.Summary sum = report.summary();
       out.printf(
-          "%d copied, %d skipped, %d failed, %d drifted, %d referrers; %d bytes, %d requests%n",
+          "%d copied, %d skipped, %d failed, %d drifted, %d pruned, %d referrers; %d bytes, %d requests%n",
           sum.copied(),
           sum.skipped(),
           sum.failed(),
           sum.drifted(),
+          sum.pruned(),
           sum.referrers(),
           sum.bytes(),
           sum.requests());
@@ -307,31 +396,6 @@ final class SyncCommand implements Callable<Integer> {
       Files.write(terminationLog, termination.toJson());
     } catch (IOException e) {
       spec.commandLine().getErr().println("warning: " + terminationLog + " cannot be written");
-    }
-  }
-
-  /** Tells on standard error how far it is: a line that changes, or JSON lines. */
-  private final class Progress {
-    private final int total;
-    private final AtomicInteger done = new AtomicInteger();
-    private final boolean terminal = System.console() != null && System.console().isTerminal();
-
-    Progress(int total) {
-      this.total = total;
-    }
-
-    void done(Outcome outcome) {
-      int count = done.incrementAndGet();
-      if (connections.isQuiet()) {
-        return;
-      }
-      PrintWriter err = spec.commandLine().getErr();
-      if (terminal && !connections.isVerbose()) {
-        err.print("\r" + count + "/" + total + (count == total ? "\n" : ""));
-        err.flush();
-      } else {
-        err.println(json(Map.of("done", count, "total", total, "image", outcome)));
-      }
     }
   }
 }

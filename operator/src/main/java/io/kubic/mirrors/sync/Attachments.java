@@ -29,6 +29,11 @@ final class Attachments {
 
   private final ImageStore target;
   private final Map<List<Object>, ReentrantLock> locks = new ConcurrentHashMap<>();
+
+  /** Fallback tags, {@code repository:tag}, that something selected needs. */
+  private final Map<String, Digest> kept = new ConcurrentHashMap<>();
+
+  private final Map<String, Ledger.Tagged> written = new ConcurrentHashMap<>();
   private volatile @Nullable Boolean api;
 
   Attachments(ImageStore target) {
@@ -40,6 +45,16 @@ final class Attachments {
     return subject.algorithm().id() + "-" + subject.hex();
   }
 
+  /** Fallback tags that were needed so far, with the subject of each. */
+  Map<String, Digest> kept() {
+    return Map.copyOf(kept);
+  }
+
+  /** Fallback tags that were written, each once. */
+  List<Ledger.Tagged> written() {
+    return List.copyOf(written.values());
+  }
+
   /** Whether somebody who asks for what is attached to the subject is told of this one. */
   boolean isListed(String place, Digest subject, Digest referrer) {
     if (!Boolean.FALSE.equals(api)) {
@@ -49,6 +64,7 @@ final class Attachments {
         return told.get().stream().anyMatch(d -> d.digest().equals(referrer));
       }
     }
+    kept.put(place + ":" + tag(subject), subject);
     return index(place, subject)
         .map(m -> m.children().stream().anyMatch(d -> d.digest().equals(referrer)))
         .orElse(false);
@@ -74,6 +90,14 @@ final class Attachments {
       Manifest wanted = with(old.orElse(null), referrer);
       if (old.isEmpty() || !old.get().equals(wanted)) {
         target.putManifest(place, wanted, tag(subject.digest()));
+        written.put(
+            place + ":" + tag(subject.digest()),
+            new Ledger.Tagged(
+                place,
+                tag(subject.digest()),
+                wanted.digest(),
+                place + "@" + subject.digest(),
+                wanted.size()));
       }
     } finally {
       lock.unlock();

@@ -10,9 +10,12 @@ import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import java.io.FilterInputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -47,6 +50,11 @@ public final class Copier {
 
   private final AtomicLong transferred = new AtomicLong();
   private final AtomicBoolean aborted = new AtomicBoolean();
+
+  /** Bytes that need no more work: those of {@link #settled}, and what is on its way. */
+  private final AtomicLong settledBytes = new AtomicLong();
+
+  private final Set<Digest> settled = ConcurrentHashMap.newKeySet();
 
   private record Place(String repository, Digest digest) {}
 
@@ -98,9 +106,18 @@ public final class Copier {
     this.executor = executor;
   }
 
+  Attachments attachments() {
+    return attachments;
+  }
+
   /** Bytes of blobs and manifests written to the target so far. */
   public long transferred() {
     return transferred.get();
+  }
+
+  /** Bytes of distinct blobs that are in the target or on their way, for progress. */
+  public long settledBytes() {
+    return settledBytes.get();
   }
 
   /**
@@ -317,10 +334,43 @@ public final class Copier {
 
   private void put(
       Work work, Descriptor blob, @Nullable String from, BlobContent content, AtomicLong written) {
-    switch (target.putBlob(work.place(), blob, from, content)) {
-      case PRESENT, MOUNTED -> {}
-      case WRITTEN -> add(written, blob.size());
+    AtomicLong moving = new AtomicLong();
+    try {
+      switch (target.putBlob(work.place(), blob, from, counted(content, moving))) {
+        case PRESENT, MOUNTED -> {}
+        case WRITTEN -> add(written, blob.size());
+      }
+      if (settled.add(blob.digest())) {
+        settledBytes.addAndGet(blob.size());
+      }
+    } finally {
+      settledBytes.addAndGet(-moving.get());
     }
+  }
+
+  /** Counts what is read, for progress only. */
+  private BlobContent counted(BlobContent content, AtomicLong moving) {
+    return offset ->
+        new FilterInputStream(content.open(offset)) {
+          @Override
+          public int read() throws IOException {
+            int one = super.read();
+            count(one < 0 ? 0 : 1);
+            return one;
+          }
+
+          @Override
+          public int read(byte[] buffer, int start, int length) throws IOException {
+            int count = super.read(buffer, start, length);
+            count(Math.max(0, count));
+            return count;
+          }
+
+          private void count(int bytes) {
+            moving.addAndGet(bytes);
+            settledBytes.addAndGet(bytes);
+          }
+        };
   }
 
   private void add(AtomicLong written, long bytes) {

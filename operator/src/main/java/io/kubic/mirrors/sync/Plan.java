@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -110,6 +111,11 @@ public record Plan(
     Digest pinned() {
       return Objects.requireNonNull(digest);
     }
+
+    Item withBytes(long size) {
+      return new Item(
+          source, target, digest, mediaType, platforms, size, bytesToTransfer, action, referrer);
+    }
   }
 
   /**
@@ -191,6 +197,22 @@ public record Plan(
           .append('\n');
     }
     return Digest.of(text.toString().getBytes(StandardCharsets.UTF_8)).hex();
+  }
+
+  /**
+   * The plan with what the ledger knows.
+   *
+   * @param sizes of images that are there already, by target
+   * @param prune what is not selected any more
+   */
+  Plan completed(Map<String, Long> sizes, List<Item> prune, List<Selection.Problem> more) {
+    List<Item> all = new ArrayList<>();
+    for (Item item : images) {
+      all.add(item.withBytes(sizes.getOrDefault(item.target(), item.bytes())));
+    }
+    List<Selection.Problem> told = new ArrayList<>(problems);
+    told.addAll(more);
+    return of(target, all, told, complete).withPruned(prune);
   }
 
   /** The plan in its short form, for the termination message. */

@@ -116,6 +116,10 @@ public final class Planner {
     }
   }
 
+  Optional<Attachments> attachments() {
+    return Optional.ofNullable(attachments);
+  }
+
   /** Where a repository lies in the target, as nodes look for it. */
   public static String targetRepository(MirrorListSpec.Layout layout, Repository repository) {
     return switch (layout) {

@@ -20,7 +20,9 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 
 /** A registry in memory that insists, as a real one does, on everything below a manifest. */
 final class MemoryStore implements ImageStore {
@@ -34,6 +36,19 @@ final class MemoryStore implements ImageStore {
   final java.util.Set<String> broken = ConcurrentHashMap.newKeySet();
 
   boolean hasReferrersApi;
+  boolean deletesTags = true;
+
+  /** Entries of the log at which a request fails, the first time. */
+  final Set<String> failsOnce = ConcurrentHashMap.newKeySet();
+
+  /** Places of manifests at whose writing the program dies. */
+  Predicate<String> dies = key -> false;
+
+  /** The end of the program, as far as a test can have it. */
+  static final class Died extends Error {
+    private static final long serialVersionUID = 1L;
+  }
+
   private final String name;
 
   MemoryStore(String name) {
@@ -131,6 +146,9 @@ final class MemoryStore implements ImageStore {
   @Override
   public Manifest manifest(String repository, String identifier) {
     log("GET " + key(repository, identifier));
+    if (failsOnce.remove("GET " + key(repository, identifier))) {
+      throw new RegistryException(Reason.ServerError, key(repository, identifier), "broke");
+    }
     Manifest manifest = manifests.get(key(repository, identifier));
     if (manifest == null) {
       throw new RegistryException(Reason.NotFound, key(repository, identifier), "is not there");
@@ -163,6 +181,9 @@ final class MemoryStore implements ImageStore {
   @Override
   public Listing tags(String repository) {
     log("TAGS " + repository);
+    if (manifests.keySet().stream().noneMatch(k -> k.startsWith(repository + ":"))) {
+      throw new RegistryException(Reason.NotFound, repository, "NAME_UNKNOWN");
+    }
     return new Listing(
         manifests.keySet().stream()
             .filter(k -> k.startsWith(repository + ":"))
@@ -214,6 +235,9 @@ final class MemoryStore implements ImageStore {
 
   @Override
   public void putManifest(String repository, Manifest manifest, String tag) {
+    if (dies.test(repository)) {
+      throw new Died();
+    }
     for (Descriptor blob : manifest.blobs()) {
       if (!blobs.containsKey(repository + "@" + blob.digest())) {
         throw new RegistryException(Reason.TargetRejected, repository, "MANIFEST_BLOB_UNKNOWN");
@@ -232,6 +256,14 @@ final class MemoryStore implements ImageStore {
 
   @Override
   public boolean delete(String repository, String identifier) {
+    Manifest gone = manifests.get(key(repository, identifier));
+    if (gone != null && identifier.indexOf(':') >= 0) {
+      manifests
+          .entrySet()
+          .removeIf(e -> e.getKey().startsWith(repository + ":") && e.getValue().equals(gone));
+    } else if (!deletesTags) {
+      throw new RegistryException(Reason.TargetRejected, repository, "UNSUPPORTED");
+    }
     return manifests.remove(key(repository, identifier)) != null;
   }
 }

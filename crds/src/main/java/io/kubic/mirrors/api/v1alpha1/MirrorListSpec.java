@@ -57,6 +57,7 @@ public record MirrorListSpec(
     @JsonPropertyDescription("Where the target refuses a sparse index: all platforms, or fail.")
         @Default("Preserve")
         IndexPolicy indexPolicy,
+    @JsonPropertyDescription("What becomes of images that are not selected any more.") Prune prune,
     @JsonPropertyDescription("Abort stops at the first image that fails.") @Default("Continue")
         FailurePolicy failurePolicy,
     Retry retry,
@@ -76,8 +77,9 @@ public record MirrorListSpec(
     tagPolicy = tagPolicy == null ? TagPolicy.Follow : tagPolicy;
     indexPolicy = indexPolicy == null ? IndexPolicy.Preserve : indexPolicy;
     failurePolicy = failurePolicy == null ? FailurePolicy.Continue : failurePolicy;
+    prune = prune == null ? new Prune(null, null, null, null) : prune;
     retry = retry == null ? new Retry(null, null, null, null) : retry;
-    concurrency = concurrency == null ? new Concurrency(null, null) : concurrency;
+    concurrency = concurrency == null ? new Concurrency(null, null, null) : concurrency;
     guard = guard == null ? new Guard(null, null) : guard;
     jobTemplate = jobTemplate == null ? new JobTemplate(null, null, null, null, null) : jobTemplate;
     dryRun = dryRun != null && dryRun;
@@ -265,6 +267,40 @@ public record MirrorListSpec(
     Fail
   }
 
+  /** What becomes of images that are not selected any more, of those that the list put there. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Prune(
+      @JsonPropertyDescription("Report tells what would go; Delete takes it away.")
+          @Default("Never")
+          PruneMode mode,
+      @JsonPropertyDescription("How long something stays after it was last selected.")
+          @Default("168h")
+          @Pattern(Api.DURATION)
+          @Size(max = 32)
+          String gracePeriod,
+      @JsonPropertyDescription(
+              "When more of what the list put there would go at once, nothing goes.")
+          @Default("10")
+          @Min(0)
+          @Max(100)
+          Integer maxDeletePercent,
+      @JsonPropertyDescription("What a pod of the cluster runs stays.") @Default("true")
+          Boolean protectInUse) {
+    public Prune {
+      mode = mode == null ? PruneMode.Never : mode;
+      gracePeriod = gracePeriod == null ? "168h" : gracePeriod;
+      maxDeletePercent = maxDeletePercent == null ? 10 : maxDeletePercent;
+      protectInUse = protectInUse == null || protectInUse;
+    }
+  }
+
+  /** How far pruning goes. */
+  public enum PruneMode {
+    Never,
+    Report,
+    Delete
+  }
+
   /** What a failed image means for the others. */
   public enum FailurePolicy {
     Continue,
@@ -293,8 +329,12 @@ public record MirrorListSpec(
   /** Work done at once. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Concurrency(
-      @Default("8") @Min(1) @Max(64) Integer images, @Default("4") @Min(1) @Max(64) Integer blobs) {
+      @Default("8") @Min(1) @Max(64) Integer images,
+      @Default("4") @Min(1) @Max(64) Integer blobs,
+      @JsonPropertyDescription("Pods that share the work of a run.") @Default("1") @Min(1) @Max(64)
+          Integer shards) {
     public Concurrency {
+      shards = shards == null ? 1 : shards;
       images = images == null ? 8 : images;
       blobs = blobs == null ? 4 : blobs;
     }

@@ -23,6 +23,8 @@ public record MirrorListStatus(
     @Nullable String lastSuccessfulTime,
     @Nullable String nextSyncTime,
     @JsonPropertyDescription("The Job of the current or last run.") @Nullable String job,
+    @JsonPropertyDescription("The report of the last run, an OCI artifact in the mirror.")
+        @Nullable String reportRef,
     @JsonPropertyDescription("Hash of the selection that the last successful run copied.")
         @Nullable String syncedHash) {
 
@@ -39,7 +41,9 @@ public record MirrorListStatus(
       @Nullable Integer repositories,
       @Nullable Integer images,
       @Nullable Long bytes,
-      @Nullable Long bytesToTransfer) {}
+      @Nullable Long bytesToTransfer,
+      @JsonPropertyDescription("Images that are not selected any more.")
+          @Nullable Integer pruneCandidates) {}
 
   /** What was done. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -48,6 +52,7 @@ public record MirrorListStatus(
       @Nullable Integer skipped,
       @Nullable Integer failed,
       @Nullable Integer drifted,
+      @Nullable Integer pruned,
       @Nullable Integer referrers) {}
 
   /** One image that failed; at most 20 are told. */

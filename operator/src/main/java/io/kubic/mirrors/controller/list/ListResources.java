@@ -55,6 +55,7 @@ final class ListResources {
                 spec.layout(),
                 spec.tagPolicy(),
                 spec.indexPolicy(),
+                spec.prune(),
                 spec.failurePolicy(),
                 spec.retry(),
                 spec.concurrency(),

@@ -36,7 +36,7 @@ final class ListStatus {
   static MirrorListStatus empty() {
     return new MirrorListStatus(
         null, null, List.of(), null, null, null, null, List.of(), List.of(), null, null, null, null,
-        null);
+        null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -56,6 +56,7 @@ final class ListStatus {
         s.lastSuccessfulTime(),
         s.nextSyncTime(),
         s.job(),
+        s.reportRef(),
         s.syncedHash());
   }
 
@@ -103,6 +104,7 @@ final class ListStatus {
             old.lastSuccessfulTime(),
             old.nextSyncTime(),
             job.getMetadata().getName(),
+            old.reportRef(),
             old.syncedHash()),
         null);
   }
@@ -174,7 +176,8 @@ final class ListStatus {
                     r.plan().repositories(),
                     r.plan().images(),
                     r.plan().bytes(),
-                    r.plan().bytesToTransfer()),
+                    r.plan().bytesToTransfer(),
+                    r.plan().pruneCandidates()),
             r == null || r.summary() == null
                 ? old.summary()
                 : new MirrorListStatus.Summary(
@@ -182,6 +185,7 @@ final class ListStatus {
                     r.summary().skipped(),
                     r.summary().failed(),
                     r.summary().drifted(),
+                    r.summary().pruned(),
                     r.summary().referrers()),
             r == null
                 ? List.of()
@@ -204,6 +208,7 @@ final class ListStatus {
             successful ? at.toString() : old.lastSuccessfulTime(),
             null,
             name,
+            r == null || r.reportRef() == null ? old.reportRef() : r.reportRef(),
             specHash);
     return with(told, next.map(Instant::toString).orElse(null), request);
   }
@@ -239,6 +244,9 @@ final class ListStatus {
       }
       if (summary.drifted() > 0) {
         text.append(", ").append(summary.drifted()).append(" drifted");
+      }
+      if (summary.pruned() > 0) {
+        text.append(", ").append(summary.pruned()).append(" pruned");
       }
     }
     return text.toString();
@@ -276,6 +284,7 @@ final class ListStatus {
         s.lastSuccessfulTime(),
         next,
         s.job(),
+        s.reportRef(),
         s.syncedHash());
   }
 }

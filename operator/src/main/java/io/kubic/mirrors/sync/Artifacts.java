@@ -1,0 +1,108 @@
+package io.kubic.mirrors.sync;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kubic.mirrors.oci.BlobVerifier;
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageSource;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Optional;
+
+/**
+ * Documents of ours that lie in a registry as OCI artifacts: one layer with the document, the empty
+ * config (OCI image specification, "Guidelines for Artifact Usage"). A tag changes in one request,
+ * after all that it names is there: a reader sees the old document or the new one.
+ */
+final class Artifacts {
+  private static final byte[] EMPTY = "{}".getBytes(UTF_8);
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  private Artifacts() {}
+
+  static Manifest write(
+      ImageStore store, String repository, String tag, String type, byte[] document) {
+    Descriptor config = put(store, repository, MediaTypes.OCI_EMPTY, EMPTY);
+    Descriptor layer = put(store, repository, type, document);
+    ObjectNode root = JSON.createObjectNode().put("schemaVersion", 2);
+    root.put("mediaType", MediaTypes.OCI_MANIFEST).put("artifactType", type);
+    describe(root.putObject("config"), config);
+    describe(root.putArray("layers").addObject(), layer);
+    try {
+      Manifest manifest =
+          Manifest.parse(JSON.writeValueAsBytes(root), MediaTypes.OCI_MANIFEST, repository);
+      store.putManifest(repository, manifest, tag);
+      return manifest;
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * Reads a document.
+   *
+   * @param maxBytes refused beyond
+   * @return empty when there is no such tag
+   * @throws RegistryException also when it is there but is not what {@link #write} wrote
+   */
+  static Optional<byte[]> read(
+      ImageSource store, String repository, String tag, String type, int maxBytes) {
+    Manifest manifest;
+    try {
+      manifest = store.manifest(repository, tag);
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+    String object = store.name() + "/" + repository + ":" + tag;
+    if (!(manifest.content() instanceof Manifest.Image image)
+        || !type.equals(image.artifactType())
+        || image.layers().size() != 1) {
+      throw new RegistryException(Reason.MalformedResponse, object, "is no " + type);
+    }
+    Descriptor layer = image.layers().getFirst();
+    if (layer.size() > maxBytes) {
+      throw new RegistryException(
+          Reason.TooLarge, object, "has " + layer.size() + " bytes, at most " + maxBytes + " do");
+    }
+    try (InputStream in = store.blob(repository, layer, 0)) {
+      byte[] bytes = in.readNBytes((int) layer.size());
+      BlobVerifier verifier = new BlobVerifier(layer, object);
+      verifier.update(0, bytes, 0, bytes.length);
+      if (!verifier.isComplete()) {
+        throw new RegistryException(Reason.DigestMismatch, object, "ends early");
+      }
+      return Optional.of(bytes);
+    } catch (IOException e) {
+      throw new RegistryException(Reason.ConnectionFailed, object, "cannot be read", e);
+    }
+  }
+
+  private static Descriptor put(ImageStore store, String repository, String type, byte[] bytes) {
+    Descriptor blob = new Descriptor(type, Digest.of(bytes), bytes.length);
+    store.putBlob(
+        repository,
+        blob,
+        null,
+        offset -> new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset));
+    return blob;
+  }
+
+  private static void describe(ObjectNode node, Descriptor descriptor) {
+    node.put("mediaType", descriptor.mediaType())
+        .put("digest", descriptor.digest().toString())
+        .put("size", descriptor.size());
+  }
+}

@@ -1,0 +1,128 @@
+package io.kubic.mirrors.sync;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The ledgers of all lists that fill one registry: one tag for each list (and part of it), so that
+ * nobody writes what another writes.
+ */
+final class Ledgers {
+  static final String REPOSITORY = "mirror-operator/ledger";
+
+  /** Some 200,000 tags. */
+  private static final int MAX_BYTES = 64 << 20;
+
+  private final ImageStore target;
+  private final String list;
+  private final Shard shard;
+
+  /**
+   * What is known.
+   *
+   * @param own empty when there is none, or none that can be used
+   * @param others by the other lists' names
+   * @param problems what could not be read; then nothing may be pruned
+   * @param writable whether what we write can only make things better
+   */
+  record View(Ledger own, List<Ledger> others, List<Selection.Problem> problems, boolean writable) {
+    View {
+      others = List.copyOf(others);
+      problems = List.copyOf(problems);
+    }
+  }
+
+  Ledgers(ImageStore target, String list, Shard shard) {
+    this.target = target;
+    this.list = list;
+    this.shard = shard;
+  }
+
+  /** The tag of a list's documents. */
+  static String tag(String list, Shard shard) {
+    String tag = list + shard.suffix();
+    if (tag.length() <= 128) {
+      return tag;
+    }
+    String hash = Digest.of(list.getBytes(UTF_8)).hex().substring(0, 32);
+    return tag.substring(0, 60) + "." + hash + shard.suffix();
+  }
+
+  View load() {
+    Map<String, List<Ledger.Stored>> all = new TreeMap<>();
+    List<Selection.Problem> problems = new ArrayList<>();
+    boolean writable = true;
+    List<String> tags;
+    try {
+      tags = target.tags(REPOSITORY).names();
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return new View(Ledger.empty(list), List.of(), List.of(), true);
+      }
+      return new View(Ledger.empty(list), List.of(), List.of(problem(REPOSITORY, e)), false);
+    }
+    for (String tag : tags) {
+      try {
+        Artifacts.read(target, REPOSITORY, tag, Ledger.TYPE, MAX_BYTES)
+            .map(Ledger::parse)
+            .ifPresent(
+                stored ->
+                    all.computeIfAbsent(stored.ledger().list(), any -> new ArrayList<>())
+                        .add(stored));
+      } catch (RegistryException e) {
+        problems.add(problem(REPOSITORY + ":" + tag, e));
+        // What is there but cannot be had now must not be written over.
+        writable &= !tag.equals(tag(list, shard)) || !e.reason().isTransient();
+      } catch (IllegalArgumentException e) {
+        problems.add(
+            new Selection.Problem(
+                target.name() + "/" + REPOSITORY + ":" + tag,
+                Reason.MalformedResponse,
+                "the ledger cannot be read, so nothing is pruned: " + e.getMessage()));
+      }
+    }
+    List<Ledger> others = new ArrayList<>();
+    all.forEach(
+        (name, stored) -> {
+          if (!name.equals(list)) {
+            others.add(Ledger.merged(name, stored));
+          }
+        });
+    Ledger own = Ledger.merged(list, all.getOrDefault(list, List.of())).of(shard);
+    return new View(own, others, problems, writable);
+  }
+
+  private Selection.Problem problem(String object, RegistryException e) {
+    return new Selection.Problem(
+        target.name() + "/" + object,
+        e.reason(),
+        "the ledger cannot be read, so nothing is pruned: " + e.problem());
+  }
+
+  /** Writes it; what could not be done is told. */
+  Selection.@Nullable Problem save(Ledger ledger, Instant now) {
+    try {
+      Artifacts.write(target, REPOSITORY, tag(list, shard), Ledger.TYPE, ledger.toJson(shard, now));
+      return null;
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
+      return new Selection.Problem(
+          target.name() + "/" + REPOSITORY,
+          e.reason(),
+          "what was put into the mirror cannot be written down: " + e.problem());
+    }
+  }
+}

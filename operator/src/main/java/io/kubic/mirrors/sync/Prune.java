@@ -1,0 +1,197 @@
+package io.kubic.mirrors.sync;
+
+import io.kubic.mirrors.api.v1alpha1.GoDuration;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Takes out of the mirror what a list put there and does not select any more. Deciding is apart
+ * from doing; what is doubtful stays.
+ *
+ * @param candidates what is not selected any more, sorted by place
+ * @param due those whose time has come
+ * @param kept those whose time has come but that somebody else needs, with the reason
+ * @param refusal why nothing is deleted at all; null when nothing speaks against it
+ */
+record Prune(
+    List<Ledger.Entry> candidates,
+    List<Ledger.Entry> due,
+    List<Kept> kept,
+    @Nullable String refusal) {
+  Prune {
+    candidates = List.copyOf(candidates);
+    due = List.copyOf(due);
+    kept = List.copyOf(kept);
+  }
+
+  /** Something that stays. */
+  record Kept(Ledger.Entry entry, String why) {}
+
+  /**
+   * Decides.
+   *
+   * @param ledger as it is after the run's copying
+   * @param others of all other lists that fill the target
+   * @param complete whether the selection saw everything and all ledgers could be read
+   * @param inUse digests that pods run; empty when nobody knows
+   */
+  static Prune decide(
+      MirrorListSpec.Prune rules,
+      Ledger ledger,
+      List<Ledger> others,
+      boolean complete,
+      Optional<Set<Digest>> inUse,
+      Instant now) {
+    if (rules.mode() == MirrorListSpec.PruneMode.Never) {
+      return new Prune(List.of(), List.of(), List.of(), null);
+    }
+    List<Ledger.Entry> ours =
+        ledger.entries().values().stream()
+            .filter(Ledger.Entry::isOurs)
+            .sorted((a, b) -> a.place().compareTo(b.place()))
+            .toList();
+    List<Ledger.Entry> candidates = ours.stream().filter(entry -> !entry.isSelected()).toList();
+    Duration grace = GoDuration.parse(rules.gracePeriod(), "spec.prune.gracePeriod");
+    List<Ledger.Entry> due = new ArrayList<>();
+    List<Kept> kept = new ArrayList<>();
+    for (Ledger.Entry entry : candidates) {
+      Instant since = entry.missingSince();
+      if (since == null || now.isBefore(since.plus(grace))) {
+        continue;
+      }
+      Optional<String> owner = selectedBy(entry, others);
+      if (owner.isPresent()) {
+        kept.add(new Kept(entry, "the list " + owner.get() + " selects it"));
+      } else if (rules.protectInUse()
+          && inUse.isPresent()
+          && entry.digests().stream().anyMatch(inUse.get()::contains)) {
+        kept.add(new Kept(entry, "a pod runs it"));
+      } else {
+        due.add(entry);
+      }
+    }
+    String refusal = null;
+    if (!due.isEmpty()) {
+      if (!complete) {
+        refusal = "not everything could be listed: what is missing may only be out of sight";
+      } else if (rules.protectInUse() && inUse.isEmpty()) {
+        refusal =
+            "it is not known what pods run; give the digests, or set prune.protectInUse: false";
+      } else if (due.size() * 100L > (long) rules.maxDeletePercent() * ours.size()) {
+        refusal =
+            due.size()
+                + " of "
+                + ours.size()
+                + " tags would go, more than prune.maxDeletePercent: "
+                + rules.maxDeletePercent()
+                + " allows";
+      }
+    }
+    return new Prune(candidates, due, kept, refusal);
+  }
+
+  private static Optional<String> selectedBy(Ledger.Entry entry, List<Ledger> others) {
+    for (Ledger other : others) {
+      for (Ledger.Entry theirs : other.entries().values()) {
+        if (theirs.isSelected()
+            && theirs.repository().equals(entry.repository())
+            && (theirs.tag().equals(entry.tag())
+                || theirs.digests().stream().anyMatch(entry.digests()::contains))) {
+          return Optional.of(other.list());
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** What became of an entry that was due. */
+  sealed interface Result {
+    record Gone(Ledger.Entry entry, Digest digest) implements Result {}
+
+    /** It is not ours any more: somebody removed or moved it. */
+    record Foreign(Ledger.Entry entry) implements Result {}
+
+    record Stays(Ledger.Entry entry, String why) implements Result {}
+
+    record Failed(Ledger.Entry entry, RegistryException why) implements Result {}
+  }
+
+  /** Deletes one entry, by its tag where the registry can. */
+  static Result delete(ImageStore target, Ledger.Entry entry, Set<Digest> inUse) {
+    try {
+      Optional<Descriptor> there = target.resolve(entry.repository(), entry.tag());
+      if (there.isEmpty() || !entry.digests().contains(there.get().digest())) {
+        return new Result.Foreign(entry);
+      }
+      Digest digest = there.get().digest();
+      if (!inUse.isEmpty() && isInUse(target, entry.repository(), there.get(), inUse)) {
+        return new Result.Stays(entry, "a pod runs it");
+      }
+      try {
+        target.delete(entry.repository(), entry.tag());
+        return new Result.Gone(entry, digest);
+      } catch (RegistryException e) {
+        if (!cannotDeleteTags(e)) {
+          throw e;
+        }
+      }
+      Optional<String> sharer = sharer(target, entry, digest);
+      if (sharer.isPresent()) {
+        return new Result.Stays(
+            entry, "the registry deletes by digest only, and " + sharer.get() + " shares it");
+      }
+      target.delete(entry.repository(), digest.toString());
+      return new Result.Gone(entry, digest);
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
+      return new Result.Failed(entry, e);
+    }
+  }
+
+  /** Runtimes name an image by its index or by the child of their platform. */
+  private static boolean isInUse(
+      ImageStore target, String repository, Descriptor image, Set<Digest> inUse) {
+    Set<Digest> all = new HashSet<>();
+    all.add(image.digest());
+    target
+        .manifest(repository, image.digest().toString())
+        .children()
+        .forEach(child -> all.add(child.digest()));
+    return all.stream().anyMatch(inUse::contains);
+  }
+
+  private static boolean cannotDeleteTags(RegistryException e) {
+    return switch (e.reason()) {
+      case TargetRejected, MalformedResponse, UnsupportedMediaType -> true;
+      default -> false;
+    };
+  }
+
+  /** Another tag of the repository that names the same manifest. */
+  private static Optional<String> sharer(ImageStore target, Ledger.Entry entry, Digest digest) {
+    for (String tag : target.tags(entry.repository()).names()) {
+      if (!tag.equals(entry.tag())
+          && target
+              .resolve(entry.repository(), tag)
+              .map(d -> d.digest().equals(digest))
+              .orElse(false)) {
+        return Optional.of(tag);
+      }
+    }
+    return Optional.empty();
+  }
+}

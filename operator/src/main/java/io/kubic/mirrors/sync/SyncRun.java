@@ -1,0 +1,546 @@
+package io.kubic.mirrors.sync;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.list.SelectedImage;
+import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One run of a list into a registry: what the ledgers know joins the plan, everything is copied,
+ * what failed in passing is tried again, what nobody selects any more is pruned, and ledger and
+ * report are left in the registry. For one run.
+ */
+public final class SyncRun {
+  private static final String REPORTS = "mirror-operator/reports";
+  private static final String REPORT_TYPE = "application/vnd.kubic.mirrors.report.v1+json";
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  private final Settings settings;
+  private final ImageStore target;
+  private final Planner planner;
+  private final Copier copier;
+  private final ExecutorService executor;
+  private final Clock clock;
+  private final Ledgers ledgers;
+
+  /**
+   * Whose run it is.
+   *
+   * @param list {@code namespace.name} of the list; {@code _.name} when it has no namespace
+   * @param shard the part of the list that this run is about
+   * @param inUse digests that pods run; empty when nobody knows
+   */
+  public record Settings(
+      String list, MirrorListSpec spec, Shard shard, Optional<Set<Digest>> inUse) {}
+
+  /**
+   * @param planner for the same list and target, not used before
+   * @param copier for the same list and target, not used before
+   */
+  public SyncRun(
+      Settings settings,
+      ImageStore target,
+      Planner planner,
+      Copier copier,
+      ExecutorService executor,
+      Clock clock) {
+    this.settings = settings;
+    this.target = target;
+    this.planner = planner;
+    this.copier = copier;
+    this.executor = executor;
+    this.clock = clock;
+    this.ledgers = new Ledgers(target, settings.list(), settings.shard());
+  }
+
+  /**
+   * What a run will do.
+   *
+   * @param selection the part of it that this run is about
+   * @param settled what became of the images that are not copied
+   */
+  public record Planned(
+      Plan plan,
+      Selection selection,
+      List<Copier.Work> work,
+      List<Outcome> settled,
+      Ledgers.View view) {
+    public Planned {
+      work = List.copyOf(work);
+      settled = List.copyOf(settled);
+    }
+  }
+
+  /**
+   * What a run did.
+   *
+   * @param reportRef where the whole report is; null when it could not be stored
+   * @param problems that hinder nobody, for a person
+   */
+  public record Done(Report report, @Nullable String reportRef, List<Selection.Problem> problems) {
+    public Done {
+      problems = List.copyOf(problems);
+    }
+  }
+
+  /** Plans; writes nothing. */
+  public Planned plan(Selection whole) {
+    Selection selection = part(whole);
+    Ledgers.View view = ledgers.load();
+    Planner.Result result = planner.plan(selection);
+    List<Copier.Work> work = new ArrayList<>();
+    List<Outcome> settled = new ArrayList<>(result.settled());
+    disentangle(result.work(), view, work, settled);
+    Set<String> selected = selected(result.plan(), settled, work);
+    Prune prune =
+        decide(
+            view.own().conclude(List.of(), List.of(), selected, selection.complete(), now()),
+            view,
+            selection);
+    List<Plan.Item> candidates =
+        prune.candidates().stream()
+            .map(
+                entry ->
+                    new Plan.Item(
+                        entry.source(),
+                        target.name() + "/" + entry.place(),
+                        entry.digest(),
+                        null,
+                        List.of(),
+                        entry.bytes(),
+                        0,
+                        Plan.Action.Prune,
+                        false))
+            .toList();
+    return new Planned(
+        result.plan().completed(sizes(result.plan(), view), candidates, view.problems()),
+        selection,
+        work,
+        settled,
+        view);
+  }
+
+  private Selection part(Selection whole) {
+    if (settings.shard().isWhole()) {
+      return whole;
+    }
+    List<SelectedImage> ours =
+        whole.images().stream()
+            .filter(
+                image ->
+                    settings
+                        .shard()
+                        .owns(
+                            Planner.targetRepository(settings.spec().layout(), image.repository())))
+            .toList();
+    return new Selection(
+        ours,
+        whole.sources().stream().map(source -> recounted(source, ours)).toList(),
+        whole.problems(),
+        whole.complete(),
+        whole.companions());
+  }
+
+  private static Selection.SourceCount recounted(
+      Selection.SourceCount source, List<SelectedImage> ours) {
+    long selected =
+        ours.stream()
+            .filter(image -> image.registry().equals(source.registry()))
+            .filter(image -> image.source().equals(source.name()))
+            .count();
+    return new Selection.SourceCount(
+        source.registry(),
+        source.name(),
+        source.repositories(),
+        source.matched(),
+        source.tags(),
+        (int) selected);
+  }
+
+  /**
+   * Two lists that put different images under one tag: the tag belongs to the list whose name comes
+   * first, whoever came first. Two lists that follow the same tag of the same source do not differ,
+   * they only looked at different times.
+   */
+  private void disentangle(
+      List<Copier.Work> all, Ledgers.View view, List<Copier.Work> work, List<Outcome> settled) {
+    Map<String, Ledger.Entry> theirs = new HashMap<>();
+    Map<String, String> owners = new HashMap<>();
+    view.others().stream()
+        .filter(ledger -> ledger.list().compareTo(settings.list()) < 0)
+        .forEach(
+            ledger ->
+                ledger.entries().values().stream()
+                    .filter(Ledger.Entry::isSelected)
+                    .forEach(
+                        entry -> {
+                          theirs.put(entry.place(), entry);
+                          owners.put(entry.place(), ledger.list());
+                        }));
+    for (Copier.Work one : all) {
+      Ledger.Entry other = theirs.get(one.place() + ":" + one.tag());
+      if (other == null
+          || other.digests().contains(one.item().pinned())
+          || other.source().equals(one.item().source())) {
+        work.add(one);
+        continue;
+      }
+      settled.add(
+          Planner.failure(
+                  one.item().source(),
+                  one.item().target(),
+                  new RegistryException(
+                      Reason.Conflict,
+                      one.item().source(),
+                      one.item().target()
+                          + " belongs to the list "
+                          + owners.get(other.place())
+                          + ", which puts "
+                          + other.source()
+                          + " there"))
+              .asReferrer(one.item().referrer()));
+    }
+  }
+
+  private Set<String> selected(Plan plan, List<Outcome> settled, List<Copier.Work> work) {
+    Set<String> places = new HashSet<>();
+    plan.images().stream()
+        .filter(item -> item.action() != Plan.Action.Prune)
+        .forEach(item -> place(item.target()).ifPresent(places::add));
+    settled.forEach(outcome -> place(outcome.target()).ifPresent(places::add));
+    work.forEach(one -> places.add(one.place() + ":" + one.tag()));
+    planner.attachments().ifPresent(known -> places.addAll(known.kept().keySet()));
+    places.addAll(copier.attachments().kept().keySet());
+    return places;
+  }
+
+  /** {@code repository:tag} of a reference in the target; empty when it has no tag. */
+  private Optional<String> place(String reference) {
+    String start = target.name() + "/";
+    return reference.startsWith(start) && reference.indexOf('@') < 0
+        ? Optional.of(reference.substring(start.length()))
+        : Optional.empty();
+  }
+
+  private Prune decide(Ledger ledger, Ledgers.View view, Selection selection) {
+    return Prune.decide(
+        settings.spec().prune(),
+        ledger,
+        view.others(),
+        selection.complete() && view.problems().isEmpty(),
+        settings.inUse(),
+        now());
+  }
+
+  /** What is there already costs one HEAD, which tells no size; the ledger remembers it. */
+  private Map<String, Long> sizes(Plan plan, Ledgers.View view) {
+    Map<String, Long> sizes = new HashMap<>();
+    Map<Plan.Item, Future<Long>> asked = new HashMap<>();
+    for (Plan.Item item : plan.images()) {
+      Optional<String> place = place(item.target());
+      if (item.action() != Plan.Action.Skip || place.isEmpty()) {
+        continue;
+      }
+      Ledger.Entry entry = view.own().entries().get(place.get());
+      if (entry != null && entry.bytes() > 0 && entry.digest().equals(item.pinned())) {
+        sizes.put(item.target(), entry.bytes());
+      } else if (view.writable()) {
+        String repository = place.get().substring(0, place.get().lastIndexOf(':'));
+        asked.put(item, executor.submit(() -> size(repository, item.pinned())));
+      }
+    }
+    try {
+      for (Map.Entry<Plan.Item, Future<Long>> one : asked.entrySet()) {
+        long size = one.getValue().get();
+        if (size > 0) {
+          sizes.put(one.getKey().target(), size);
+        }
+      }
+      return sizes;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new RegistryException(Reason.Cancelled, target.name(), "the planning was stopped");
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(e.getCause());
+    } finally {
+      asked.values().forEach(future -> future.cancel(true));
+    }
+  }
+
+  private long size(String repository, Digest digest) {
+    try {
+      Manifest top = target.manifest(repository, digest.toString());
+      return Closure.load(target, repository, top, List.of()).bytes();
+    } catch (RegistryException e) {
+      return 0; // Of a sparse index, for example; it is for a person only.
+    }
+  }
+
+  /**
+   * Carries the plan out.
+   *
+   * @param listener told about every image's outcome, from several threads
+   * @param requests how many requests were sent, asked at the end
+   */
+  public Done run(
+      Planned planned, Consumer<Outcome> listener, java.util.function.LongSupplier requests) {
+    Ledgers.View view = planned.view();
+    List<Selection.Problem> problems = new ArrayList<>();
+    List<Ledger.Tagged> intended = new ArrayList<>();
+    planned.work().forEach(one -> tagged(one).ifPresent(intended::add));
+    Ledger ledger = view.own().intend(intended, now());
+    if (view.writable() && !intended.isEmpty()) {
+      tell(problems, ledgers.save(ledger, clock.instant()));
+    }
+    List<Outcome> outcomes = new ArrayList<>(planned.settled());
+    outcomes.addAll(copier.copy(planned.work(), listener));
+    Map<String, Plan.Item> items = new HashMap<>();
+    planned.plan().images().forEach(item -> items.put(item.target(), item));
+    Ledger secondly = again(planned, ledger, outcomes, items, listener);
+
+    Set<String> selected = selected(planned.plan(), outcomes, planned.work());
+    List<Ledger.Tagged> copied = tagged(outcomes, items, Outcome.Result.Copied);
+    copied.addAll(copier.attachments().written());
+    List<Ledger.Tagged> found = tagged(outcomes, items, Outcome.Result.Skipped);
+    Ledger after =
+        secondly.conclude(copied, found, selected, planned.selection().complete(), now());
+    after = prune(after, planned, outcomes, problems, listener);
+    if (view.writable() && !after.equals(ledger)) {
+      tell(problems, ledgers.save(after, clock.instant()));
+    }
+    addUnlisted(outcomes, planned.selection());
+    Report report = Report.of(outcomes, requests.getAsLong(), planned.selection().complete());
+    return new Done(report, store(report, planned.plan(), problems), problems);
+  }
+
+  /**
+   * What could not be planned for a reason that may have passed is planned and copied once more.
+   */
+  private Ledger again(
+      Planned planned,
+      Ledger ledger,
+      List<Outcome> outcomes,
+      Map<String, Plan.Item> items,
+      Consumer<Outcome> listener) {
+    if (settings.spec().failurePolicy() == MirrorListSpec.FailurePolicy.Abort) {
+      return ledger;
+    }
+    Set<String> failed = new HashSet<>();
+    for (Outcome outcome : planned.settled()) {
+      Reason reason = outcome.reason();
+      if (reason != null && reason.isTransient()) {
+        failed.add(outcome.source());
+      }
+    }
+    List<SelectedImage> images =
+        planned.selection().images().stream()
+            .filter(image -> failed.contains(image.reference().toString()))
+            .toList();
+    if (images.isEmpty()) {
+      return ledger;
+    }
+    Planner.Result result =
+        planner.plan(new Selection(images, List.of(), List.of(), true, Map.of()));
+    List<Copier.Work> work = new ArrayList<>();
+    List<Outcome> settled = new ArrayList<>(result.settled());
+    disentangle(result.work(), planned.view(), work, settled);
+    result.plan().images().forEach(item -> items.put(item.target(), item));
+    List<Ledger.Tagged> intended = new ArrayList<>();
+    work.forEach(one -> tagged(one).ifPresent(intended::add));
+    Ledger next = ledger.intend(intended, now());
+    if (planned.view().writable() && !intended.isEmpty()) {
+      tell(new ArrayList<>(), ledgers.save(next, clock.instant()));
+    }
+    settled.addAll(copier.copy(work, listener));
+    Set<String> replaced = new HashSet<>();
+    settled.forEach(outcome -> replaced.add(outcome.target()));
+    outcomes.removeIf(
+        outcome ->
+            outcome.result() == Outcome.Result.Failed && replaced.contains(outcome.target()));
+    outcomes.addAll(settled);
+    return next;
+  }
+
+  private Ledger prune(
+      Ledger ledger,
+      Planned planned,
+      List<Outcome> outcomes,
+      List<Selection.Problem> problems,
+      Consumer<Outcome> listener) {
+    Prune prune = decide(ledger, planned.view(), planned.selection());
+    String refusal = prune.refusal();
+    boolean deletes = settings.spec().prune().mode() == MirrorListSpec.PruneMode.Delete;
+    for (Prune.Kept kept : prune.kept()) {
+      problems.add(stays(kept.entry(), kept.why()));
+    }
+    if (refusal != null && deletes) {
+      outcomes.add(
+          new Outcome(
+              "prune",
+              target.name(),
+              null,
+              Outcome.Result.Failed,
+              Reason.GuardExceeded,
+              "nothing is pruned: " + refusal,
+              0,
+              1));
+    } else if (refusal != null) {
+      problems.add(
+          new Selection.Problem(
+              target.name(), Reason.GuardExceeded, "nothing would be pruned: " + refusal));
+    }
+    if (refusal != null || !deletes) {
+      return ledger;
+    }
+    Set<String> forgotten = new HashSet<>();
+    for (Ledger.Entry entry : prune.due()) {
+      Set<Digest> inUse =
+          settings.spec().prune().protectInUse() ? settings.inUse().orElse(Set.of()) : Set.of();
+      switch (Prune.delete(target, entry, inUse)) {
+        case Prune.Result.Gone(Ledger.Entry gone, Digest digest) -> {
+          forgotten.add(gone.place());
+          Outcome outcome =
+              new Outcome(
+                  gone.source(),
+                  target.name() + "/" + gone.place(),
+                  digest,
+                  Outcome.Result.Pruned,
+                  null,
+                  "not selected since " + gone.missingSince(),
+                  0,
+                  1);
+          outcomes.add(outcome);
+          listener.accept(outcome);
+        }
+        case Prune.Result.Foreign(Ledger.Entry foreign) -> forgotten.add(foreign.place());
+        case Prune.Result.Stays(Ledger.Entry stays, String why) -> problems.add(stays(stays, why));
+        case Prune.Result.Failed(Ledger.Entry failed, RegistryException why) ->
+            outcomes.add(
+                Planner.failure(failed.source(), target.name() + "/" + failed.place(), why));
+      }
+    }
+    return ledger.without(forgotten);
+  }
+
+  private Selection.Problem stays(Ledger.Entry entry, String why) {
+    return new Selection.Problem(
+        target.name() + "/" + entry.place(), Reason.Conflict, "is not pruned: " + why);
+  }
+
+  /** What could not be listed is not passed over: it is a failure of its source. */
+  private static void addUnlisted(List<Outcome> outcomes, Selection selection) {
+    if (selection.complete()) {
+      return;
+    }
+    for (Selection.Problem problem : selection.problems()) {
+      outcomes.add(
+          new Outcome(
+              problem.object(),
+              "",
+              null,
+              Outcome.Result.Failed,
+              problem.reason(),
+              problem.message(),
+              0,
+              1));
+    }
+  }
+
+  private static Optional<Ledger.Tagged> tagged(Copier.Work work) {
+    return work.tag() == null
+        ? Optional.empty()
+        : Optional.of(
+            new Ledger.Tagged(
+                work.place(),
+                work.tag(),
+                work.item().pinned(),
+                work.item().source(),
+                work.item().bytes()));
+  }
+
+  private List<Ledger.Tagged> tagged(
+      List<Outcome> outcomes, Map<String, Plan.Item> items, Outcome.Result result) {
+    List<Ledger.Tagged> all = new ArrayList<>();
+    for (Outcome outcome : outcomes) {
+      Plan.Item item = items.get(outcome.target());
+      Optional<String> place = place(outcome.target());
+      Digest digest = outcome.digest();
+      if (outcome.result() == result && digest != null && item != null && place.isPresent()) {
+        int colon = place.get().lastIndexOf(':');
+        all.add(
+            new Ledger.Tagged(
+                place.get().substring(0, colon),
+                place.get().substring(colon + 1),
+                digest,
+                outcome.source(),
+                item.bytes()));
+      }
+    }
+    return all;
+  }
+
+  /** The whole report, which a status or a termination message has no room for. */
+  private @Nullable String store(Report report, Plan plan, List<Selection.Problem> problems) {
+    ObjectNode root = JSON.createObjectNode().put("version", 1);
+    root.put("list", settings.list())
+        .put("shard", settings.shard().toString())
+        .put("time", now().toString())
+        .put("hash", plan.hash())
+        .put("complete", report.complete());
+    root.set("summary", JSON.valueToTree(report.summary()));
+    root.set("images", JSON.valueToTree(report.images()));
+    try {
+      Manifest manifest =
+          Artifacts.write(
+              target,
+              REPORTS,
+              Ledgers.tag(settings.list(), settings.shard()),
+              REPORT_TYPE,
+              JSON.writeValueAsBytes(root));
+      return target.name() + "/" + REPORTS + "@" + manifest.digest();
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
+      problems.add(
+          new Selection.Problem(
+              target.name() + "/" + REPORTS,
+              e.reason(),
+              "the report cannot be stored: " + e.problem()));
+      return null;
+    }
+  }
+
+  private static void tell(List<Selection.Problem> problems, Selection.@Nullable Problem problem) {
+    if (problem != null) {
+      problems.add(problem);
+    }
+  }
+
+  private Instant now() {
+    return clock.instant().truncatedTo(java.time.temporal.ChronoUnit.SECONDS);
+  }
+}

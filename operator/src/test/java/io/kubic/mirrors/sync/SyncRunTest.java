@@ -1,0 +1,393 @@
+package io.kubic.mirrors.sync;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.api.v1alpha1.ResourceFile;
+import io.kubic.mirrors.list.SelectedImage;
+import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.Repository;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class SyncRunTest {
+  private static final String AT = "r.example_5000/";
+  private static final String DELETE =
+      "prune: {mode: Delete, gracePeriod: 24h, maxDeletePercent: 100, protectInUse: false}, ";
+  private final MemoryStore source = new MemoryStore("r.example:5000");
+  private final MemoryStore target = new MemoryStore("mirror.local");
+  private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
+  private Instant now = Instant.parse("2026-01-01T00:00:00Z");
+  private String list = "ns.a";
+  private boolean complete = true;
+  private Optional<Set<Digest>> inUse = Optional.empty();
+  private Shard shard = Shard.whole();
+  private Plan plan;
+
+  @AfterEach
+  void stop() {
+    executor.close();
+  }
+
+  private static MirrorListSpec spec(String more) {
+    return ResourceFile.read(
+            "{apiVersion: mirrors.kubic.io/v1alpha1, kind: MirrorList, metadata: {name: t}, spec: {"
+                + more
+                + "registryRef: {name: m}, sources: [{registry: \"r.example:5000\", images: [a]}]}}",
+            "list.yaml",
+            MirrorList.class)
+        .getFirst()
+        .getSpec();
+  }
+
+  private SyncRun.Done sync(String more, String... images) {
+    MirrorListSpec spec = spec(more);
+    List<SelectedImage> selected = new ArrayList<>();
+    for (String image : images) {
+      int at = image.indexOf('@');
+      String name = at < 0 ? image : image.substring(0, at);
+      int colon = name.indexOf(':');
+      selected.add(
+          new SelectedImage(
+              "default",
+              new Repository("r.example:5000", name.substring(0, colon)),
+              name.substring(colon + 1),
+              at < 0 ? null : Digest.parse(image.substring(at + 1))));
+    }
+    SyncRun run =
+        new SyncRun(
+            new SyncRun.Settings(list, spec, shard, inUse),
+            target,
+            new Planner(spec, s -> source, target, Planner.Depth.COPIES, executor),
+            new Copier(target, spec, executor),
+            executor,
+            Clock.fixed(now, ZoneOffset.UTC));
+    SyncRun.Planned planned =
+        run.plan(new Selection(selected, List.of(), List.of(), complete, Map.of()));
+    plan = planned.plan();
+    return run.run(planned, o -> {}, () -> 0);
+  }
+
+  private boolean has(String tag) {
+    return target.manifests.containsKey(AT + tag);
+  }
+
+  @Test
+  void whatIsNotSelectedAnyMoreGoesAfterTheGracePeriodAndNotBefore() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    assertThat(sync(DELETE, "a:1").report().summary().pruned()).isZero();
+    assertThat(plan.totals().pruneCandidates()).isEqualTo(1);
+    now = now.plus(Duration.ofHours(23));
+    sync(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    now = now.plus(Duration.ofHours(1));
+    assertThat(sync(DELETE, "a:1").report().summary().pruned()).isEqualTo(1);
+    assertThat(has("a:2")).isFalse();
+    assertThat(has("a:1")).isTrue();
+    sync(DELETE, "a:1");
+    assertThat(plan.totals().pruneCandidates()).isZero();
+  }
+
+  @Test
+  void whatComesBackStartsAfresh() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    sync(DELETE, "a:1");
+    now = now.plus(Duration.ofHours(20));
+    sync(DELETE, "a:1", "a:2");
+    now = now.plus(Duration.ofHours(20));
+    sync(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+  }
+
+  private SyncRun.Done later(String more, String... images) {
+    sync(more, images);
+    now = now.plus(Duration.ofDays(30));
+    return sync(more, images);
+  }
+
+  @Test
+  void reportDeletesNothing() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    String report = DELETE.replace("mode: Delete", "mode: Report");
+    sync(report, "a:1", "a:2");
+    assertThat(later(report, "a:1").report().isSuccessful()).isTrue();
+    assertThat(plan.totals().pruneCandidates()).isEqualTo(1);
+    assertThat(plan.images()).extracting(Plan.Item::action).contains(Plan.Action.Prune);
+    assertThat(has("a:2")).isTrue();
+  }
+
+  @Test
+  void whatWasThereBeforeUsIsNotOurs() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync("", "a:2");
+    target.manifests.keySet().removeIf(key -> key.startsWith("mirror-operator/"));
+    sync(DELETE, "a:1", "a:2");
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+  }
+
+  @Test
+  void aTagThatSomebodyMovedIsNotOursAnyMore() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    target.image(AT + "a", "2", "theirs");
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+  }
+
+  @Test
+  void anIncompleteListingPrunesNothing() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    complete = false;
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    complete = true;
+    sync(DELETE, "a:1");
+    assertThat(has("a:2")).as("the time counts from the first complete listing").isTrue();
+    complete = false;
+    now = now.plus(Duration.ofDays(3));
+    SyncRun.Done done = sync(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.report().images()).extracting(Outcome::reason).contains(Reason.GuardExceeded);
+  }
+
+  @Test
+  void moreThanTheListAllowsAtOnceIsRefusedAndSaid() {
+    for (int i = 0; i < 10; i++) {
+      source.image("a", "" + i, "x" + i);
+    }
+    String few = DELETE.replace("100", "10");
+    sync(few, "a:0", "a:1", "a:2", "a:3", "a:4", "a:5", "a:6", "a:7", "a:8", "a:9");
+    SyncRun.Done done = later(few, "a:0", "a:1", "a:2", "a:3", "a:4", "a:5", "a:6", "a:7");
+    assertThat(has("a:8") && has("a:9")).isTrue();
+    assertThat(done.report().isSuccessful()).isFalse();
+    assertThat(done.report().images()).extracting(Outcome::reason).contains(Reason.GuardExceeded);
+    done = sync(few, "a:0", "a:1", "a:2", "a:3", "a:4", "a:5", "a:6", "a:7", "a:8");
+    assertThat(done.report().summary().pruned()).isEqualTo(1);
+    assertThat(has("a:9")).isFalse();
+  }
+
+  @Test
+  void whatAnotherListSelectsStays() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    list = "ns.b";
+    sync("", "a:2");
+    list = "ns.a";
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.problems()).anyMatch(p -> p.message().contains("ns.b selects it"));
+  }
+
+  @Test
+  void whatAPodRunsStaysAlsoWhenItRunsOnePlatform() {
+    source.image("a", "1", "x");
+    Manifest child = source.image("a", null, "y");
+    source.index("a", "2", Map.of("amd64", child));
+    String protect = DELETE.replace("false", "true");
+    sync(protect, "a:1", "a:2");
+    assertThat(later(protect, "a:1").report().isSuccessful())
+        .as("nobody knows what pods run")
+        .isFalse();
+    inUse = Optional.of(Set.of(child.digest()));
+    sync(protect, "a:1");
+    assertThat(has("a:2")).isTrue();
+    inUse = Optional.of(Set.of());
+    sync(protect, "a:1");
+    assertThat(has("a:2")).isFalse();
+  }
+
+  @Test
+  void aSharedDigestIsNotTakenAlong() {
+    Manifest image = source.image("a", "1", "x");
+    source.image("a", "2", "x");
+    sync(DELETE, "a:1", "a:2");
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isFalse();
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(image);
+    assertThat(target.manifests).containsKey(AT + "a@" + image.digest());
+  }
+
+  @Test
+  void aRegistryThatDeletesByDigestOnlyLosesNothingThatIsShared() {
+    target.deletesTags = false;
+    source.image("a", "1", "x");
+    source.image("a", "2", "x");
+    source.image("a", "3", "z");
+    sync(DELETE, "a:1", "a:2", "a:3");
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(has("a:1") && has("a:2")).isTrue();
+    assertThat(has("a:3")).isFalse();
+    assertThat(done.problems()).anyMatch(p -> p.message().contains("shares it"));
+  }
+
+  @Test
+  void aLostOrBrokenLedgerDeletesNothing() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    Artifacts.write(
+        target, Ledgers.REPOSITORY, "ns.a", Ledger.TYPE, "{\"version\":1".getBytes(UTF_8));
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.report().summary().pruned()).isZero();
+    target.manifests.keySet().removeIf(key -> key.startsWith("mirror-operator/"));
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+  }
+
+  @Test
+  void twoListsThatWantOneTagAgreeWhoOwnsItWhoeverComesFirst() {
+    Manifest one = source.image("a", null, "one");
+    Manifest two = source.image("a", null, "two");
+    for (String first : List.of("ns.a", "ns.b")) {
+      target.manifests.clear();
+      for (int round = 0; round < 4; round++) {
+        list = (round % 2 == 0) == first.equals("ns.a") ? "ns.a" : "ns.b";
+        SyncRun.Done done = sync("", "a:1@" + (list.equals("ns.a") ? one : two).digest());
+        if (round > 1) {
+          assertThat(done.report().images())
+              .extracting(Outcome::reason)
+              .containsExactly(list.equals("ns.a") ? null : Reason.Conflict);
+        }
+      }
+      assertThat(target.manifests.get(AT + "a:1")).isEqualTo(one);
+    }
+  }
+
+  @Test
+  void twoListsThatFollowOneTagDoNotDiffer() {
+    source.image("a", "1", "old");
+    sync("", "a:1");
+    Manifest moved = source.image("a", "1", "new");
+    list = "ns.b";
+    assertThat(sync("", "a:1").report().isSuccessful()).isTrue();
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(moved);
+  }
+
+  @Test
+  void aRunThatWasKilledLeavesNothingThatNobodyRemembers() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1");
+    target.dies = key -> key.equals("mirror-operator/reports");
+    assertThatThrownBy(() -> sync(DELETE, "a:1", "a:2")).isInstanceOf(MemoryStore.Died.class);
+    assertThat(has("a:2")).isTrue();
+    target.dies = key -> false;
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isFalse();
+  }
+
+  @Test
+  void theSizeOfWhatIsThereIsKnown() {
+    source.image("a", "1", "a layer of some size");
+    sync("", "a:1");
+    long bytes = plan.totals().bytes();
+    target.log.clear();
+    sync("", "a:1");
+    assertThat(plan.totals().bytes()).isEqualTo(bytes);
+    assertThat(target.log).noneMatch(entry -> entry.startsWith("GET " + AT));
+  }
+
+  @Test
+  void theReportIsLeftInTheTarget() {
+    source.image("a", "1", "x");
+    SyncRun.Done done = sync("", "a:1", "b:1");
+    assertThat(done.reportRef()).startsWith("mirror.local/mirror-operator/reports@sha256:");
+    byte[] report =
+        Artifacts.read(
+                target,
+                "mirror-operator/reports",
+                "ns.a",
+                "application/vnd.kubic.mirrors.report.v1+json",
+                1 << 20)
+            .orElseThrow();
+    assertThat(new String(report, UTF_8)).contains("\"copied\":1", "\"failed\":1", "NotFound");
+  }
+
+  @Test
+  void anImageThatCouldNotBePlannedIsTriedAgainAtTheEnd() {
+    source.image("a", "1", "x");
+    source.failsOnce.add("GET a:1");
+    SyncRun.Done done = sync("", "a:1");
+    assertThat(done.report().isSuccessful()).isTrue();
+    assertThat(done.report().summary().copied()).isEqualTo(1);
+    assertThat(has("a:1")).isTrue();
+  }
+
+  @Test
+  void eightPartsCopyEverythingOnceAndKnowOnlyTheirOwn() {
+    Set<String> all = new HashSet<>();
+    for (int i = 0; i < 64; i++) {
+      source.image("r" + i, "1", "layer of " + i);
+      all.add("r" + i + ":1");
+    }
+    String[] images = all.toArray(String[]::new);
+    int most = 0;
+    int copied = 0;
+    for (int i = 0; i < 8; i++) {
+      shard = new Shard(i, 8);
+      int count = sync(DELETE, images).report().summary().copied();
+      copied += count;
+      most = Math.max(most, count);
+    }
+    assertThat(copied).isEqualTo(64);
+    assertThat(most).as("no part has more than its share and a half").isLessThanOrEqualTo(14);
+    source.image("r0", "2", "more");
+    for (int count : new int[] {8, 3, 1}) {
+      now = now.plus(Duration.ofDays(30));
+      for (int i = 0; i < count; i++) {
+        shard = new Shard(i, count);
+        SyncRun.Done done = sync(DELETE, images);
+        assertThat(done.report().summary().copied() + done.report().summary().pruned()).isZero();
+      }
+    }
+    all.remove("r7:1");
+    now = now.plus(Duration.ofDays(1));
+    sync(DELETE, all.toArray(String[]::new));
+    now = now.plus(Duration.ofDays(30));
+    assertThat(sync(DELETE, all.toArray(String[]::new)).report().summary().pruned()).isEqualTo(1);
+    assertThat(has("r7:1")).isFalse();
+  }
+
+  @Test
+  void aLedgerReadsBackAsItWasWritten() {
+    Instant put = Instant.parse("2026-01-01T00:00:00Z");
+    Ledger ledger =
+        Ledger.empty("ns.a")
+            .intend(List.of(new Ledger.Tagged("x", "1", Digest.of(new byte[1]), "s/x:1", 7)), put)
+            .conclude(List.of(), List.of(), Set.of(), true, put);
+    assertThat(Ledger.parse(ledger.toJson(new Shard(1, 2), put)))
+        .isEqualTo(new Ledger.Stored(ledger, new Shard(1, 2), put));
+    assertThatThrownBy(() -> Ledger.parse("{}".getBytes(UTF_8)))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}

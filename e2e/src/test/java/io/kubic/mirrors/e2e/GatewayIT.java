@@ -2,18 +2,10 @@ package io.kubic.mirrors.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.kubic.mirrors.gateway.Gateway;
-import io.kubic.mirrors.gateway.TokenKeys;
-import io.kubic.mirrors.pki.CertificateAuthority;
 import io.kubic.mirrors.pki.CertifiedKey;
-import io.kubic.mirrors.pki.KeySpec;
-import io.kubic.mirrors.pki.LeafRequest;
-import io.kubic.mirrors.pki.SubjectNames;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -23,9 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import java.security.MessageDigest;
-import java.security.SecureRandom;
-import java.time.Clock;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HexFormat;
@@ -36,7 +25,6 @@ import java.util.zip.GZIPOutputStream;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -45,13 +33,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** The gateway in front of a real registry, used by real clients. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GatewayIT {
-  private final SecureRandom random = new SecureRandom();
-  private final Clock clock = Clock.systemUTC();
-  private final ByteArrayOutputStream audit = new ByteArrayOutputStream();
   private Path directory;
-  private CertificateAuthority ca;
-  private Process registry;
-  private Gateway gateway;
+  private GatewayLab lab;
   private HttpClient http;
   private String host;
   private Path layout;
@@ -59,59 +42,16 @@ class GatewayIT {
   @BeforeAll
   void start(@TempDir Path temporary) throws Exception {
     directory = temporary;
-    int backend = freePort();
-    Path config = directory.resolve("config.yml");
-    Files.writeString(config, distributionConfig(directory.resolve("storage"), backend));
-    ProcessBuilder builder =
-        new ProcessBuilder(tool("registry").toString(), "serve", config.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("registry.log").toFile());
-    builder.environment().put("OTEL_TRACES_EXPORTER", "none");
-    registry = builder.start();
-
-    ca = CertificateAuthority.create("it", KeySpec.DEFAULT, Duration.ofDays(30), random, clock);
-    Files.writeString(directory.resolve("ca.crt"), ca.certificatePem());
-    Path tls = Files.createDirectories(directory.resolve("tls"));
-    writeLeaf(tls);
-    Path keys = Files.createDirectories(directory.resolve("token-keys"));
-    Files.write(keys.resolve("keys.json"), TokenKeys.generate(random, clock));
-    for (String user : List.of("admin", "push", "pull")) {
-      Path files = Files.createDirectories(directory.resolve("users").resolve(user));
-      Files.writeString(files.resolve("password"), user + "-secret\n");
-    }
-    Files.writeString(directory.resolve("freeze"), "freeze-secret");
-    Path file = directory.resolve("gateway.json");
-    Files.writeString(
-        file,
-        """
-        {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "backend": "http://127.0.0.1:%d",
-         "service": "it", "tlsDirectory": "%s", "tokenKeysDirectory": "%s",
-         "usersDirectory": "%s", "adminTokenFile": "%s", "lingerSeconds": 0,
-         "users": [{"name": "admin", "role": "Admin", "passwordFiles": ["admin/password"]},
-                   {"name": "push", "role": "Push", "passwordFiles": ["push/password"]},
-                   {"name": "pull", "role": "Pull", "passwordFiles": ["pull/password"]}]}
-        """
-            .formatted(
-                backend, tls, keys, directory.resolve("users"), directory.resolve("freeze")));
-    gateway =
-        new Gateway(file, new PrintStream(audit, true, StandardCharsets.UTF_8), random, clock);
-    host = "127.0.0.1:" + gateway.port();
+    lab = new GatewayLab(directory);
+    host = lab.host();
     http = client();
-    for (int i = 0; i < 100 && admin("GET", "/readyz", null).statusCode() != 200; i++) {
-      TimeUnit.MILLISECONDS.sleep(100);
-    }
-    assertThat(admin("GET", "/readyz", null).body()).isEqualTo("ready\n");
     layout = imageLayout(directory.resolve("layout"));
   }
 
   @AfterAll
-  void stop() throws Exception {
-    if (gateway != null) {
-      gateway.close();
-    }
-    if (registry != null) {
-      registry.destroy();
-      registry.waitFor(10, TimeUnit.SECONDS);
+  void stop() {
+    if (lab != null) {
+      lab.close();
     }
   }
 
@@ -147,7 +87,7 @@ class GatewayIT {
   @Test
   void skopeoPushesAndPulls() throws Exception {
     Path certs = Files.createDirectories(directory.resolve("certs"));
-    Files.writeString(certs.resolve("ca.crt"), ca.certificatePem());
+    Files.writeString(certs.resolve("ca.crt"), lab.ca.certificatePem());
     Path auth = login("skopeo-home", "push").resolve("config.json");
     run(
         Map.of(),
@@ -246,7 +186,7 @@ class GatewayIT {
 
   @Test
   void aNewCertificateIsServedWithoutARestart() throws Exception {
-    CertifiedKey next = writeLeaf(directory.resolve("tls"));
+    CertifiedKey next = lab.writeLeaf();
     String served = "";
     for (int i = 0; i < 50 && !served.equals(next.serial()); i++) {
       TimeUnit.MILLISECONDS.sleep(100);
@@ -269,7 +209,7 @@ class GatewayIT {
     get("/auth/token?scope=repository:a:pull", basic("admin"));
     String metrics = admin("GET", "/metrics", null).body();
     assertThat(metrics).contains("mirror_gateway_tokens_total");
-    assertThat(metrics + audit.toString(StandardCharsets.UTF_8))
+    assertThat(metrics + lab.audit.toString(StandardCharsets.UTF_8))
         .doesNotContain("admin-secret", "push-secret", "eyJ");
   }
 
@@ -285,25 +225,10 @@ class GatewayIT {
     throw new AssertionError("the layout has no layer");
   }
 
-  private CertifiedKey writeLeaf(Path tls) throws IOException {
-    CertifiedKey leaf =
-        ca.issue(
-            new LeafRequest(
-                "it",
-                SubjectNames.of(List.of("127.0.0.1", "localhost")),
-                Duration.ofDays(10),
-                KeySpec.DEFAULT),
-            random,
-            clock);
-    Files.writeString(tls.resolve("tls.crt"), leaf.chainPem());
-    Files.writeString(tls.resolve("tls.key"), leaf.keyPem());
-    return leaf;
-  }
-
   private HttpClient client() throws Exception {
     KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
     store.load(null);
-    store.setCertificateEntry("ca", ca.certificate());
+    store.setCertificateEntry("ca", lab.ca.certificate());
     TrustManagerFactory trust =
         TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
     trust.init(store);
@@ -332,13 +257,7 @@ class GatewayIT {
   }
 
   private HttpResponse<String> admin(String method, String path, String secret) throws Exception {
-    HttpRequest.Builder request =
-        HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + gateway.adminPort() + path))
-            .method(method, HttpRequest.BodyPublishers.noBody());
-    if (secret != null) {
-      request.header("Authorization", "Bearer " + secret);
-    }
-    return http.send(request.build(), HttpResponse.BodyHandlers.ofString());
+    return lab.admin(method, path, secret);
   }
 
   private static String basic(String user) {
@@ -364,20 +283,7 @@ class GatewayIT {
   }
 
   private String crane() {
-    return tool("crane").toString();
-  }
-
-  private static Path tool(String name) {
-    Path path = Path.of(System.getProperty("mirror.tools", ".run/bin"), name);
-    if (!Files.isExecutable(path)) {
-      String problem =
-          name + " is not in " + path.getParent() + "; build it with e2e/tools/build.sh";
-      if (Boolean.getBoolean("mirror.noSkip")) {
-        throw new AssertionError(problem);
-      }
-      Assumptions.abort(problem);
-    }
-    return path;
+    return GatewayLab.tool("crane").toString();
   }
 
   private static String run(Map<String, String> environment, String... command) throws Exception {
@@ -400,31 +306,6 @@ class GatewayIT {
     Process process = builder.redirectErrorStream(true).start();
     out.append(new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
     return process.waitFor();
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
-  }
-
-  /** What a registry behind a gateway is told. */
-  private static String distributionConfig(Path storage, int port) {
-    return """
-    version: 0.1
-    log: {level: warn, accesslog: {disabled: true}}
-    storage:
-      filesystem: {rootdirectory: "%s"}
-      delete: {enabled: true}
-      redirect: {disable: true}
-    http:
-      addr: 127.0.0.1:%d
-      relativeurls: true
-      draintimeout: 75s
-      secret: equal-on-all-replicas
-    validation: {manifests: {indexes: {platforms: none}}}
-    """
-        .formatted(storage, port);
   }
 
   private static Path imageLayout(Path layout) throws Exception {

@@ -103,8 +103,8 @@ final class FrontHandler extends Handler.Abstract {
         response.getHeaders().put(HttpHeader.ALLOW, allow);
         reject(asked, 405, "UNSUPPORTED", "method", "the method is not supported here");
       }
-      case Route.BadRequest(String problem) ->
-          reject(asked, 400, "UNSUPPORTED", "bad_request", problem);
+      case Route.BadRequest(String code, String problem) ->
+          reject(asked, 400, code, "bad_request", problem);
       case Route.Accepted route ->
           judge(
               asked,

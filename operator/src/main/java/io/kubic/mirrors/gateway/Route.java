@@ -33,8 +33,13 @@ sealed interface Route {
   /** A path of the spec, but not with this method. */
   record MethodNotAllowed(String allow) implements Route {}
 
-  /** A path of the spec with a query that two readers could understand differently. */
-  record BadRequest(String problem) implements Route {}
+  /**
+   * A path of the spec with a digest that is none, or a query that two readers could understand
+   * differently.
+   *
+   * @param code of the spec's "Error Codes"
+   */
+  record BadRequest(String code, String problem) implements Route {}
 
   /** Kinds of requests; the name is a label of the metrics. */
   enum Kind {
@@ -133,7 +138,7 @@ sealed interface Route {
               : new NotFound();
       case "manifests" -> {
         if (!isDigest(end) && !isTag(end)) {
-          yield new NotFound();
+          yield end.indexOf(':') > 0 ? noDigest() : new NotFound();
         }
         yield switch (method) {
           case "GET" -> new Accepted(Kind.MANIFEST_READ, name, pull, path, rawQuery);
@@ -145,7 +150,7 @@ sealed interface Route {
       }
       case "blobs" -> {
         if (!isDigest(end)) {
-          yield new NotFound();
+          yield end.indexOf(':') > 0 ? noDigest() : new NotFound();
         }
         yield switch (method) {
           case "GET" -> new Accepted(Kind.BLOB_READ, name, pull, path, rawQuery);
@@ -175,6 +180,10 @@ sealed interface Route {
     };
   }
 
+  private static BadRequest noDigest() {
+    return new BadRequest("DIGEST_INVALID", "the reference is no digest");
+  }
+
   private static Route reading(
       String method,
       Kind get,
@@ -199,7 +208,7 @@ sealed interface Route {
   private static Route uploadStart(String name, String path, @Nullable String rawQuery) {
     Optional<Map<String, String>> parsed = parseQuery(rawQuery);
     if (parsed.isEmpty()) {
-      return new BadRequest("the query is malformed, or names a parameter twice");
+      return new BadRequest("UNSUPPORTED", "the query is malformed, or names a parameter twice");
     }
     Map<String, String> query = new LinkedHashMap<>(parsed.get());
     query.keySet().retainAll(Set.of("mount", "from", "digest", "digest-algorithm"));
@@ -208,7 +217,7 @@ sealed interface Route {
     String from = query.get("from");
     if (from != null && !from.isEmpty()) {
       if (!isName(from)) {
-        return new BadRequest("from is no repository name");
+        return new BadRequest("NAME_INVALID", "from is no repository name");
       }
       if (!from.equals(name)) {
         needs.add(Access.repository(from, Access.PULL));

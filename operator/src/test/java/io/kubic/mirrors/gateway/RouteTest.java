@@ -73,7 +73,6 @@ class RouteTest {
         "/v2/a/manifests/x/",
         "/v2/a\\b/manifests/x",
         "/v2/é/manifests/x",
-        "/v2/a/blobs/sha256%3a",
         "/auth/token/",
         "/auth",
         "/metrics",
@@ -84,6 +83,12 @@ class RouteTest {
     if (!path.equals("/v2")) {
       assertThat(Route.of("GET", path, null)).isInstanceOf(Route.NotFound.class);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"/v2/a/blobs/sha256%3a", "/v2/a/manifests/sha256:baddigest"})
+  void whatLooksLikeADigestAndIsNoneIsABadRequest(String path) {
+    assertThat(Route.of("PUT", path, null)).isInstanceOf(Route.BadRequest.class);
   }
 
   @Test

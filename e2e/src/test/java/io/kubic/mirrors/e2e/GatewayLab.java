@@ -1,0 +1,163 @@
+package io.kubic.mirrors.e2e;
+
+import io.kubic.mirrors.gateway.Gateway;
+import io.kubic.mirrors.gateway.TokenKeys;
+import io.kubic.mirrors.pki.CertificateAuthority;
+import io.kubic.mirrors.pki.CertifiedKey;
+import io.kubic.mirrors.pki.KeySpec;
+import io.kubic.mirrors.pki.LeafRequest;
+import io.kubic.mirrors.pki.SubjectNames;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Assumptions;
+
+/** A real registry behind a gateway, on loopback, with the users admin, push and pull. */
+final class GatewayLab implements AutoCloseable {
+  private static final Duration START = Duration.ofSeconds(30);
+  final SecureRandom random = new SecureRandom();
+  final Clock clock = Clock.systemUTC();
+  final ByteArrayOutputStream audit = new ByteArrayOutputStream();
+  final Path directory;
+  final CertificateAuthority ca;
+  final Gateway gateway;
+  final int backend;
+  private final Process registry;
+
+  GatewayLab(Path directory) throws Exception {
+    this.directory = directory;
+    backend = freePort();
+    Path config = directory.resolve("config.yml");
+    Files.writeString(config, distributionConfig(directory.resolve("storage"), backend));
+    ProcessBuilder builder =
+        new ProcessBuilder(tool("registry").toString(), "serve", config.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("registry.log").toFile());
+    builder.environment().put("OTEL_TRACES_EXPORTER", "none");
+    registry = builder.start();
+    ca = CertificateAuthority.create("it", KeySpec.DEFAULT, Duration.ofDays(30), random, clock);
+    Files.writeString(directory.resolve("ca.crt"), ca.certificatePem());
+    Path tls = Files.createDirectories(directory.resolve("tls"));
+    writeLeaf();
+    Path keys = Files.createDirectories(directory.resolve("token-keys"));
+    Files.write(keys.resolve("keys.json"), TokenKeys.generate(random, clock));
+    for (String user : List.of("admin", "push", "pull")) {
+      Path files = Files.createDirectories(directory.resolve("users").resolve(user));
+      Files.writeString(files.resolve("password"), user + "-secret\n");
+    }
+    Files.writeString(directory.resolve("freeze"), "freeze-secret");
+    Path file = directory.resolve("gateway.json");
+    Files.writeString(
+        file,
+        """
+        {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "backend": "http://127.0.0.1:%d",
+         "service": "it", "tlsDirectory": "%s", "tokenKeysDirectory": "%s",
+         "usersDirectory": "%s", "adminTokenFile": "%s", "lingerSeconds": 0,
+         "users": [{"name": "admin", "role": "Admin", "passwordFiles": ["admin/password"]},
+                   {"name": "push", "role": "Push", "passwordFiles": ["push/password"]},
+                   {"name": "pull", "role": "Pull", "passwordFiles": ["pull/password"]}]}
+        """
+            .formatted(
+                backend, tls, keys, directory.resolve("users"), directory.resolve("freeze")));
+    gateway =
+        new Gateway(file, new PrintStream(audit, true, StandardCharsets.UTF_8), random, clock);
+    long end = System.nanoTime() + START.toNanos();
+    while (admin("GET", "/readyz", null).statusCode() != 200) {
+      if (System.nanoTime() > end) {
+        throw new AssertionError(
+            "not ready: "
+                + admin("GET", "/readyz", null).body()
+                + Files.readString(directory.resolve("registry.log")));
+      }
+      TimeUnit.MILLISECONDS.sleep(100);
+    }
+  }
+
+  /** Host and port of the origin. */
+  String host() {
+    return "127.0.0.1:" + gateway.port();
+  }
+
+  CertifiedKey writeLeaf() throws IOException {
+    CertifiedKey leaf =
+        ca.issue(
+            new LeafRequest(
+                "it",
+                SubjectNames.of(List.of("127.0.0.1", "localhost")),
+                Duration.ofDays(10),
+                KeySpec.DEFAULT),
+            random,
+            clock);
+    Files.writeString(directory.resolve("tls/tls.crt"), leaf.chainPem());
+    Files.writeString(directory.resolve("tls/tls.key"), leaf.keyPem());
+    return leaf;
+  }
+
+  HttpResponse<String> admin(String method, String path, String secret) throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + gateway.adminPort() + path))
+            .method(method, HttpRequest.BodyPublishers.noBody());
+    if (secret != null) {
+      request.header("Authorization", "Bearer " + secret);
+    }
+    return HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  @Override
+  public void close() {
+    gateway.close();
+    registry.destroy();
+    registry.onExit().orTimeout(10, TimeUnit.SECONDS).join();
+  }
+
+  static Path tool(String name) {
+    Path path = Path.of(System.getProperty("mirror.tools", ".run/bin"), name);
+    if (!Files.isExecutable(path)) {
+      String problem =
+          name + " is not in " + path.getParent() + "; build it with e2e/tools/build.sh";
+      if (Boolean.getBoolean("mirror.noSkip")) {
+        throw new AssertionError(problem);
+      }
+      Assumptions.abort(problem);
+    }
+    return path.toAbsolutePath();
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0)) {
+      return socket.getLocalPort();
+    }
+  }
+
+  /** What a registry behind a gateway is told. */
+  private static String distributionConfig(Path storage, int port) {
+    return """
+    version: 0.1
+    log: {level: warn, accesslog: {disabled: true}}
+    storage:
+      filesystem: {rootdirectory: "%s"}
+      delete: {enabled: true}
+      redirect: {disable: true}
+    http:
+      addr: 127.0.0.1:%d
+      relativeurls: true
+      draintimeout: 75s
+      secret: equal-on-all-replicas
+    validation: {manifests: {indexes: {platforms: none}}}
+    """
+        .formatted(storage, port);
+  }
+}

@@ -1,0 +1,461 @@
+package io.kubic.mirrors.bundle;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.list.SelectedImage;
+import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageSource;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.Reference;
+import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Repository;
+import io.kubic.mirrors.oci.layout.Checkpoint;
+import io.kubic.mirrors.oci.layout.Disk;
+import io.kubic.mirrors.oci.layout.LayoutStore;
+import io.kubic.mirrors.oci.layout.PlainFile;
+import io.kubic.mirrors.sync.Copier;
+import io.kubic.mirrors.sync.Outcome;
+import io.kubic.mirrors.sync.Plan;
+import io.kubic.mirrors.sync.Planner;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutorService;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.LongConsumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Fills a directory with what a list selects. May be interrupted anywhere, and run again: it goes
+ * on with what is verified, and ends with the same bytes.
+ */
+public final class Export {
+  private static final String STATE = "state.json";
+  private static final String SEALED = "sealed.json";
+
+  private final String series;
+  private final MirrorListSpec spec;
+  private final Order order;
+  private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
+  private final ExecutorService executor;
+  private final Clock clock;
+  private final Disk disk;
+  private final Path partial;
+
+  /**
+   * What is wanted besides the list.
+   *
+   * @param directory that becomes the bundle
+   * @param base what the far side has; null for a bundle that needs nothing there
+   * @param baseDigest of the receipt's bytes; null without a base
+   * @param key that signs; null for no signature
+   * @param volumeSize in bytes; 0 for no volumes
+   * @param allowPartial whether the bundle is completed without what could not be had
+   * @param extras files that travel along, by their name in the bundle
+   */
+  public record Order(
+      Path directory,
+      @Nullable Receipt base,
+      @Nullable Digest baseDigest,
+      @Nullable SigningKey key,
+      long volumeSize,
+      boolean allowPartial,
+      Map<String, Path> extras) {
+    public Order {
+      extras = Map.copyOf(extras);
+      for (String name : extras.keySet()) {
+        if (!Checksums.isName(BundleDirectory.EXTRAS + name)) {
+          throw new RefusedException(
+              Reason.MalformedResponse,
+              name,
+              "files that travel along have names of lower case letters, digits, '.', '-', '_'");
+        }
+      }
+    }
+  }
+
+  /**
+   * What became of it.
+   *
+   * @param bundle null when it could not be completed
+   * @param checksum of its SHA256SUMS; null when it could not be completed
+   * @param plan null when all had been copied by an earlier run
+   * @param outcomes of the images that were looked at
+   */
+  public record Result(
+      @Nullable Bundle bundle,
+      @Nullable Digest checksum,
+      @Nullable Plan plan,
+      List<Outcome> outcomes,
+      int referrers,
+      boolean complete) {
+    public Result {
+      outcomes = List.copyOf(outcomes);
+    }
+  }
+
+  /** What an interrupted export was about. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  record State(Digest list, @Nullable Digest base, long sequence, String created) {}
+
+  /**
+   * @param series name of the list
+   * @param sources the store to read each source from
+   * @param clock says the sequence
+   */
+  public Export(
+      String series,
+      MirrorListSpec spec,
+      Order order,
+      Function<MirrorListSpec.Source, ? extends ImageSource> sources,
+      ExecutorService executor,
+      Clock clock,
+      Checkpoint checkpoint) {
+    this.series = Bundle.requireSeries(series);
+    this.spec = scoped(spec);
+    this.order = order;
+    this.sources = sources;
+    this.executor = executor;
+    this.clock = clock;
+    this.disk = new Disk(checkpoint);
+    this.partial = order.directory().resolve(BundleDirectory.PARTIAL);
+  }
+
+  /** The names in a bundle are those of the source, whatever the target calls them. */
+  private static MirrorListSpec scoped(MirrorListSpec spec) {
+    JsonNode tree = Json.tree(spec);
+    ((ObjectNode) tree).put("layout", MirrorListSpec.Layout.Scoped.name());
+    return Json.value(tree, MirrorListSpec.class);
+  }
+
+  /**
+   * Runs.
+   *
+   * @param selection asked only when something may be missing
+   * @param listener told about every image, from several threads
+   * @param progress told the bytes to come, once, before the first one
+   * @throws RefusedException when the directory, the base or the space does not fit
+   */
+  public Result run(
+      Supplier<Selection> selection, Consumer<Outcome> listener, LongConsumer progress) {
+    BundleWriter writer = new BundleWriter(order.directory(), order, disk);
+    Optional<BundleWriter.Done> done = writer.committed();
+    if (done.isPresent()) {
+      return same(done.get());
+    }
+    State state = state();
+    Path sealed = partial.resolve(SEALED);
+    if (Files.exists(sealed)) {
+      Bundle bundle =
+          Json.read(PlainFile.of(sealed).read(Bundle.MAX_BYTES), Bundle.class, sealed.toString());
+      Digest checksum = writer.finish(bundle);
+      return new Result(bundle, checksum, null, List.of(), 0, true);
+    }
+    return fill(state, writer, selection.get(), listener, progress);
+  }
+
+  /** A completed export that is run again is a success if it would be the same one. */
+  private Result same(BundleWriter.Done done) {
+    Bundle there = done.bundle();
+    Digest base = there.base() == null ? null : there.base().receipt();
+    if (!there.series().equals(series)
+        || !java.util.Objects.equals(base, order.baseDigest())
+        || !Json.tree(there.list().spec()).equals(Json.tree(spec))) {
+      throw new RefusedException(
+          Reason.Conflict,
+          order.directory().toString(),
+          "holds the bundle "
+              + there.id().brief()
+              + " of "
+              + there.series()
+              + "; a new bundle wants a new directory");
+    }
+    return new Result(there, done.checksum(), null, List.of(), 0, true);
+  }
+
+  /** Begins, or finds out what an interrupted export was about. */
+  private State state() {
+    Digest list = Digest.of(Json.bytes(new Bundle.ListCopy(series, spec)));
+    Path file = partial.resolve(STATE);
+    if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+      State state = Json.read(PlainFile.of(file).read(1 << 16), State.class, file.toString());
+      if (!state.list().equals(list)
+          || !java.util.Objects.equals(state.base(), order.baseDigest())) {
+        throw new RefusedException(
+            Reason.Conflict,
+            order.directory().toString(),
+            "holds an unfinished export of another list or base; finish that, or name another"
+                + " directory");
+      }
+      return state;
+    }
+    requireEmpty();
+    Instant now = clock.instant();
+    long sequence = Math.max(1, now.getEpochSecond());
+    if (order.base() != null) {
+      sequence = Math.max(sequence, order.base().sequence() + 1);
+    }
+    State state =
+        new State(
+            list,
+            order.baseDigest(),
+            sequence,
+            Instant.ofEpochSecond(now.getEpochSecond()).toString());
+    disk.directory(partial);
+    disk.write(file, Json.bytes(state), partial.resolve(STATE + ".new"));
+    return state;
+  }
+
+  private void requireEmpty() {
+    Path directory = order.directory();
+    if (!Files.exists(directory, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
+      for (Path entry : entries) {
+        if (!entry.equals(partial)) {
+          throw new RefusedException(
+              Reason.Conflict,
+              directory.toString(),
+              "is not empty; a bundle wants a directory of its own");
+        }
+      }
+    } catch (IOException e) {
+      throw new RefusedException(
+          Reason.TargetRejected, directory.toString(), "is no directory that can be read");
+    }
+  }
+
+  private Result fill(
+      State state,
+      BundleWriter writer,
+      Selection selection,
+      Consumer<Outcome> listener,
+      LongConsumer progress) {
+    LayoutStore layout =
+        new LayoutStore(
+            String.valueOf(order.directory().getFileName()), order.directory(), partial, disk);
+    ExportStore store = new ExportStore(layout, order.base(), this::registry);
+    Planner.Result planned = new Planner(spec, sources, store, executor).plan(selection);
+    requireSpace(planned, layout, progress);
+    List<Outcome> outcomes = new ArrayList<>(planned.settled());
+    outcomes.addAll(new Copier(store, spec, executor).copy(planned.work(), listener));
+    List<Bundle.Failure> failures = failures(outcomes, selection);
+    if (!failures.isEmpty() && !order.allowPartial()) {
+      return new Result(
+          null, null, planned.plan(), outcomes, planned.referrers(), selection.complete());
+    }
+    Bundle bundle = seal(state, layout, store, planned.plan(), selection, failures);
+    disk.write(partial.resolve(SEALED), bundle.toJson(), partial.resolve(SEALED + ".new"));
+    Digest checksum = writer.finish(bundle);
+    return new Result(
+        bundle, checksum, planned.plan(), outcomes, planned.referrers(), selection.complete());
+  }
+
+  private ImageSource registry(String registry) {
+    for (MirrorListSpec.Source source : spec.sources()) {
+      if (source.registry().equals(registry)) {
+        return sources.apply(source);
+      }
+    }
+    throw new RegistryException(Reason.NotFound, registry, "the list has no such source any more");
+  }
+
+  private void requireSpace(Planner.Result planned, LayoutStore layout, LongConsumer progress) {
+    long there = 0;
+    for (Digest digest : layout.blobs().list()) {
+      there += layout.blobs().size(digest).orElse(0);
+    }
+    long needed = Math.max(0, planned.plan().totals().bytesToTransfer() - there);
+    progress.accept(needed);
+    if (order.base() != null) {
+      return; // An upper bound only: what the far side has is in it.
+    }
+    long free;
+    try {
+      free = Files.getFileStore(order.directory()).getUsableSpace();
+    } catch (IOException e) {
+      return;
+    }
+    if (needed > free) {
+      throw new RefusedException(
+          Reason.TargetFull,
+          order.directory().toString(),
+          "has " + free + " bytes free, and " + needed + " are to come");
+    }
+  }
+
+  private static List<Bundle.Failure> failures(List<Outcome> outcomes, Selection selection) {
+    List<Bundle.Failure> failures = new ArrayList<>();
+    for (Outcome outcome : outcomes) {
+      if (outcome.reason() != null) {
+        failures.add(
+            new Bundle.Failure(
+                outcome.source(), outcome.reason(), String.valueOf(outcome.message())));
+      }
+    }
+    if (!selection.complete()) {
+      for (Selection.Problem problem : selection.problems()) {
+        failures.add(new Bundle.Failure(problem.object(), problem.reason(), problem.message()));
+      }
+    }
+    return failures;
+  }
+
+  /** Says what the bundle is, and removes what does not belong to it. */
+  private Bundle seal(
+      State state,
+      LayoutStore layout,
+      ExportStore store,
+      Plan plan,
+      Selection selection,
+      List<Bundle.Failure> failures) {
+    Map<String, String> sourceNames = new HashMap<>();
+    for (SelectedImage image : selection.images()) {
+      sourceNames.putIfAbsent(image.reference().toString(), image.source());
+    }
+    Map<String, Descriptor> entries = layout.entries();
+    Map<String, BundleImage> images = new TreeMap<>();
+    Set<String> wanted = new HashSet<>();
+    int unchanged = 0;
+    for (Plan.Item item : plan.images()) {
+      Reference reference = Reference.parse(item.source());
+      Repository repository = reference.repository();
+      Digest digest = item.digest();
+      if (digest == null) {
+        continue;
+      }
+      String key = ExportStore.key(ExportStore.place(repository), reference.tag(), digest);
+      wanted.add(key);
+      Descriptor carried = entries.get(key);
+      if (carried != null && carried.digest().equals(digest)) {
+        BundleImage image =
+            new BundleImage(
+                sourceNames.getOrDefault(item.source(), firstSource(repository.registry())),
+                repository.toString(),
+                reference.tag(),
+                digest,
+                carried.mediaType(),
+                carried.size());
+        images.put(image.name(), image);
+      } else if (store.isHeld(repository, reference.tag(), digest)) {
+        unchanged++;
+      }
+    }
+    Contents contents = new Contents(layout, store);
+    images.values().forEach(image -> contents.add(image.digest()));
+    for (Digest digest : layout.blobs().list()) {
+      if (!contents.carried.containsKey(digest)) {
+        layout.blobs().remove(digest);
+      }
+    }
+    List<Bundle.Named> deletions =
+        failures.isEmpty() && order.base() != null ? deletions(order.base(), wanted) : List.of();
+    Bundle.@Nullable Base base =
+        order.base() == null || order.baseDigest() == null
+            ? null
+            : new Bundle.Base(order.baseDigest(), order.base().sequence(), order.base().state());
+    return new Bundle(
+        Bundle.SCHEMA,
+        Bundle.id(
+            series, state.sequence(), base, images.values(), deletions, contents.carried.keySet()),
+        series,
+        state.sequence(),
+        state.created(),
+        base,
+        new Bundle.ListCopy(series, spec),
+        List.copyOf(images.values()),
+        List.copyOf(contents.expected.values()),
+        deletions,
+        failures,
+        1,
+        Map.of(),
+        new Bundle.Counts(
+            images.size(),
+            unchanged,
+            contents.carried.size(),
+            contents.carried.values().stream().mapToLong(Long::longValue).sum()));
+  }
+
+  private String firstSource(String registry) {
+    return spec.sources().stream()
+        .filter(source -> source.registry().equals(registry))
+        .map(MirrorListSpec.Source::name)
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private static List<Bundle.Named> deletions(Receipt base, Set<String> wanted) {
+    List<Bundle.Named> deletions = new ArrayList<>();
+    for (Receipt.Held image : base.images()) {
+      String place = ExportStore.place(image.image().parsed());
+      if (!wanted.contains(ExportStore.key(place, image.tag(), image.digest()))) {
+        deletions.add(new Bundle.Named(image.repository(), image.tag(), image.digest()));
+      }
+    }
+    return deletions;
+  }
+
+  /** What the images of a bundle consist of: what it carries, and what it expects. */
+  private static final class Contents {
+    private final Map<Digest, Long> carried = new TreeMap<>();
+    private final Map<Digest, Bundle.Expected> expected = new TreeMap<>();
+    private final LayoutStore layout;
+    private final ExportStore store;
+
+    Contents(LayoutStore layout, ExportStore store) {
+      this.layout = layout;
+      this.store = store;
+    }
+
+    void add(Digest top) {
+      if (carried.containsKey(top)) {
+        return;
+      }
+      Manifest manifest = layout.manifest("contents", top.toString());
+      carried.put(top, (long) manifest.size());
+      manifest.blobs().forEach(this::addBlob);
+      for (Descriptor child : manifest.children()) {
+        if (!child.isManifest()) {
+          addBlob(child);
+        } else if (layout.blobs().has(child)) {
+          add(child.digest());
+        }
+      }
+    }
+
+    private void addBlob(Descriptor blob) {
+      if (layout.blobs().has(blob)) {
+        carried.put(blob.digest(), blob.size());
+        return;
+      }
+      String home = store.home(blob.digest());
+      if (home == null) {
+        throw new RegistryException(
+            Reason.Internal,
+            blob.digest().toString(),
+            "was copied and is not there; please report it");
+      }
+      expected.put(blob.digest(), new Bundle.Expected(blob.digest(), blob.size(), home));
+    }
+  }
+}

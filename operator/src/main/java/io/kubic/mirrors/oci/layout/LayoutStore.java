@@ -1,0 +1,215 @@
+package io.kubic.mirrors.oci.layout;
+
+import io.kubic.mirrors.oci.BlobContent;
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Listing;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Repository;
+import io.kubic.mirrors.oci.Tag;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentSkipListMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An OCI image layout that is being filled. Its tags are kept in a journal, one line each, so that
+ * an interrupted run goes on with what it had; {@code index.json} is the business of who completes
+ * the layout. Safe for threads.
+ */
+public final class LayoutStore implements ImageStore {
+  private static final String JOURNAL = "tags";
+
+  private final String name;
+  private final Path journal;
+  private final BlobDirectory blobs;
+  private final Disk disk;
+  private final Map<String, Descriptor> tags = new ConcurrentSkipListMap<>();
+
+  /**
+   * Opens a layout, or begins one.
+   *
+   * @param name in messages
+   * @param staging for what is not complete; on the same file system
+   */
+  public LayoutStore(String name, Path root, Path staging, Disk disk) {
+    this.name = name;
+    this.journal = staging.resolve(JOURNAL);
+    this.disk = disk;
+    this.blobs = new BlobDirectory(root, staging, disk);
+    disk.directory(staging);
+    load();
+  }
+
+  public BlobDirectory blobs() {
+    return blobs;
+  }
+
+  /** What each {@code repository:tag}, and each {@code repository@digest} put as such, names. */
+  public Map<String, Descriptor> entries() {
+    return Map.copyOf(tags);
+  }
+
+  private void load() {
+    String text;
+    try {
+      text = Files.readString(journal, StandardCharsets.ISO_8859_1);
+    } catch (NoSuchFileException e) {
+      return;
+    } catch (IOException e) {
+      throw Disk.failure(journal, e);
+    }
+    int start = 0;
+    int end;
+    // What stands behind the last line end was cut off, and is forgotten.
+    while ((end = text.indexOf('\n', start)) >= 0) {
+      String[] words = text.substring(start, end).split(" ", -1);
+      start = end + 1;
+      if (words.length == 4 && MediaTypes.isManifest(words[3])) {
+        Optional<Digest> digest = Digest.tryParse(words[1]);
+        if (digest.isPresent() && digits(words[2])) {
+          Descriptor entry = new Descriptor(words[3], digest.get(), Long.parseLong(words[2]));
+          if (blobs.has(entry)) {
+            tags.put(words[0], entry);
+          }
+        }
+      }
+    }
+    if (start < text.length()) {
+      // A torn line would swallow the next one.
+      append("");
+    }
+  }
+
+  private static boolean digits(String text) {
+    return !text.isEmpty()
+        && text.length() < 10
+        && text.chars().allMatch(c -> c >= '0' && c <= '9');
+  }
+
+  private synchronized void append(String line) {
+    disk.append(journal, (line + "\n").getBytes(StandardCharsets.ISO_8859_1));
+  }
+
+  private void note(String entry, Descriptor manifest) {
+    if (!manifest.equals(tags.put(entry, manifest))) {
+      append(entry + " " + manifest.digest() + " " + manifest.size() + " " + manifest.mediaType());
+    }
+  }
+
+  private String object(String repository, String identifier) {
+    return name + "/" + key(repository, identifier);
+  }
+
+  private static String key(String repository, String identifier) {
+    return repository + (Tag.isValid(identifier) ? ":" : "@") + identifier;
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public Optional<Descriptor> resolve(String repository, String identifier) {
+    Descriptor entry = tags.get(key(repository, identifier));
+    if (entry != null) {
+      return Optional.of(entry);
+    }
+    return Digest.tryParse(identifier)
+        .filter(digest -> blobs.size(digest).isPresent())
+        .map(digest -> read(repository, digest, null).descriptor());
+  }
+
+  @Override
+  public Manifest manifest(String repository, String identifier) {
+    Descriptor entry = tags.get(key(repository, identifier));
+    if (entry != null) {
+      return read(repository, entry.digest(), entry.mediaType());
+    }
+    Digest digest =
+        Digest.tryParse(identifier)
+            .orElseThrow(
+                () ->
+                    new RegistryException(
+                        Reason.NotFound, object(repository, identifier), "is not there"));
+    return read(repository, digest, null);
+  }
+
+  private Manifest read(String repository, Digest digest, @Nullable String mediaType) {
+    return Manifest.parse(
+        blobs.file(digest).read(Manifest.MAX_BYTES),
+        mediaType,
+        object(repository, digest.toString()),
+        digest);
+  }
+
+  @Override
+  public InputStream blob(String repository, Descriptor blob, long offset) {
+    return blobs.file(blob.digest()).open(offset);
+  }
+
+  @Override
+  public Listing tags(String repository) {
+    String prefix = Repository.requirePath(repository) + ":";
+    return new Listing(
+        tags.keySet().stream()
+            .filter(key -> key.startsWith(prefix))
+            .map(key -> key.substring(prefix.length()))
+            .toList(),
+        List.of());
+  }
+
+  @Override
+  public Optional<List<Descriptor>> referrers(String repository, Digest subject) {
+    Collection<Descriptor> found =
+        tags.entrySet().stream()
+            .filter(entry -> entry.getKey().startsWith(repository + "@"))
+            .map(Map.Entry::getValue)
+            .filter(
+                entry ->
+                    read(repository, entry.digest(), entry.mediaType())
+                        .subject()
+                        .filter(of -> of.digest().equals(subject))
+                        .isPresent())
+            .toList();
+    return Optional.of(List.copyOf(found));
+  }
+
+  @Override
+  public BlobWrite putBlob(
+      String repository, Descriptor blob, @Nullable String mountFrom, BlobContent content) {
+    return blobs.put(blob, content) ? BlobWrite.WRITTEN : BlobWrite.PRESENT;
+  }
+
+  @Override
+  public void putManifest(String repository, Manifest manifest, @Nullable String tag) {
+    byte[] bytes = manifest.bytes();
+    blobs.put(
+        manifest.descriptor(),
+        offset ->
+            new java.io.ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset));
+    if (tag != null) {
+      note(repository + ":" + tag, manifest.descriptor());
+    } else {
+      note(repository + "@" + manifest.digest(), manifest.descriptor());
+    }
+  }
+
+  @Override
+  public boolean delete(String repository, String identifier) {
+    return tags.remove(key(repository, identifier)) != null;
+  }
+}

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param repository with its registry, as in {@code registry.example/app}
  * @param tag null when only the digest names it
  * @param size of the manifest in bytes
+ * @param referrer whether it is a signature or the like that travels with another image
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record BundleImage(
@@ -24,7 +25,8 @@ public record BundleImage(
     @Nullable String tag,
     Digest digest,
     String mediaType,
-    long size)
+    long size,
+    @JsonInclude(JsonInclude.Include.NON_DEFAULT) boolean referrer)
     implements Comparable<BundleImage> {
   public BundleImage {
     if (source == null || repository == null || digest == null || mediaType == null) {

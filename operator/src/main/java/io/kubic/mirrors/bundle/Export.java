@@ -42,6 +42,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongConsumer;
 import java.util.function.Supplier;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,6 +59,7 @@ public final class Export {
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
   private final ExecutorService executor;
   private final Clock clock;
+  private final ToLongFunction<Path> space;
   private final Disk disk;
   private final Path partial;
 
@@ -106,7 +108,6 @@ public final class Export {
       @Nullable Digest checksum,
       @Nullable Plan plan,
       List<Outcome> outcomes,
-      int referrers,
       boolean complete) {
     public Result {
       outcomes = List.copyOf(outcomes);
@@ -121,6 +122,7 @@ public final class Export {
    * @param series name of the list
    * @param sources the store to read each source from
    * @param clock says the sequence
+   * @param space bytes free where a path lies; {@link #usableSpace}
    */
   public Export(
       String series,
@@ -129,6 +131,7 @@ public final class Export {
       Function<MirrorListSpec.Source, ? extends ImageSource> sources,
       ExecutorService executor,
       Clock clock,
+      ToLongFunction<Path> space,
       Checkpoint checkpoint) {
     this.series = Bundle.requireSeries(series);
     this.spec = scoped(spec);
@@ -136,6 +139,7 @@ public final class Export {
     this.sources = sources;
     this.executor = executor;
     this.clock = clock;
+    this.space = space;
     this.disk = new Disk(checkpoint);
     this.partial = order.directory().resolve(BundleDirectory.PARTIAL);
   }
@@ -168,7 +172,7 @@ public final class Export {
       Bundle bundle =
           Json.read(PlainFile.of(sealed).read(Bundle.MAX_BYTES), Bundle.class, sealed.toString());
       Digest checksum = writer.finish(bundle);
-      return new Result(bundle, checksum, null, List.of(), 0, true);
+      return new Result(bundle, checksum, null, List.of(), true);
     }
     return fill(state, writer, selection.get(), listener, progress);
   }
@@ -189,7 +193,7 @@ public final class Export {
               + there.series()
               + "; a new bundle wants a new directory");
     }
-    return new Result(there, done.checksum(), null, List.of(), 0, true);
+    return new Result(there, done.checksum(), null, List.of(), true);
   }
 
   /** Begins, or finds out what an interrupted export was about. */
@@ -256,19 +260,17 @@ public final class Export {
             String.valueOf(order.directory().getFileName()), order.directory(), partial, disk);
     ExportStore store = new ExportStore(layout, order.base(), this::registry);
     Planner.Result planned = new Planner(spec, sources, store, executor).plan(selection);
-    requireSpace(planned, layout, progress);
+    requireSpace(planned, layout, store, progress);
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
     outcomes.addAll(new Copier(store, spec, executor).copy(planned.work(), listener));
     List<Bundle.Failure> failures = failures(outcomes, selection);
     if (!failures.isEmpty() && !order.allowPartial()) {
-      return new Result(
-          null, null, planned.plan(), outcomes, planned.referrers(), selection.complete());
+      return new Result(null, null, planned.plan(), outcomes, selection.complete());
     }
     Bundle bundle = seal(state, layout, store, planned.plan(), selection, failures);
     disk.write(partial.resolve(SEALED), bundle.toJson(), partial.resolve(SEALED + ".new"));
     Digest checksum = writer.finish(bundle);
-    return new Result(
-        bundle, checksum, planned.plan(), outcomes, planned.referrers(), selection.complete());
+    return new Result(bundle, checksum, planned.plan(), outcomes, selection.complete());
   }
 
   private ImageSource registry(String registry) {
@@ -280,27 +282,42 @@ public final class Export {
     throw new RegistryException(Reason.NotFound, registry, "the list has no such source any more");
   }
 
-  private void requireSpace(Planner.Result planned, LayoutStore layout, LongConsumer progress) {
-    long there = 0;
-    for (Digest digest : layout.blobs().list()) {
-      there += layout.blobs().size(digest).orElse(0);
+  /** Before the first byte: what has to come, against what is free. */
+  private void requireSpace(
+      Planner.Result planned, LayoutStore layout, ExportStore store, LongConsumer progress) {
+    Map<Digest, Long> missing = new HashMap<>();
+    for (Copier.Work work : planned.work()) {
+      for (Descriptor blob : work.blobs()) {
+        if (store.home(blob.digest()) == null && !layout.blobs().has(blob)) {
+          missing.put(blob.digest(), blob.size());
+        }
+      }
     }
-    long needed = Math.max(0, planned.plan().totals().bytesToTransfer() - there);
+    long needed = missing.values().stream().mapToLong(Long::longValue).sum();
     progress.accept(needed);
-    if (order.base() != null) {
-      return; // An upper bound only: what the far side has is in it.
-    }
-    long free;
-    try {
-      free = Files.getFileStore(order.directory()).getUsableSpace();
-    } catch (IOException e) {
-      return;
-    }
-    if (needed > free) {
+    // Parts of blobs that are split lie beside the blob for a while, one blob after the other.
+    long largest =
+        order.volumeSize() == 0
+            ? 0
+            : missing.values().stream()
+                .mapToLong(Long::longValue)
+                .filter(size -> size > order.volumeSize())
+                .sum();
+    long free = space.applyAsLong(order.directory());
+    if (needed + largest > free) {
       throw new RefusedException(
           Reason.TargetFull,
           order.directory().toString(),
-          "has " + free + " bytes free, and " + needed + " are to come");
+          "has " + free + " bytes free, and " + (needed + largest) + " are to come");
+    }
+  }
+
+  /** Bytes that may be written where a path lies. */
+  public static long usableSpace(Path path) {
+    try {
+      return Files.getFileStore(path).getUsableSpace();
+    } catch (IOException e) {
+      return Long.MAX_VALUE;
     }
   }
 
@@ -355,11 +372,15 @@ public final class Export {
                 reference.tag(),
                 digest,
                 carried.mediaType(),
-                carried.size());
+                carried.size(),
+                item.referrer());
         images.put(image.name(), image);
       } else if (store.isHeld(repository, reference.tag(), digest)) {
         unchanged++;
       }
+    }
+    if (order.base() != null) {
+      carryAgain(order.base(), layout, images);
     }
     Contents contents = new Contents(layout, store);
     images.values().forEach(image -> contents.add(image.digest()));
@@ -394,6 +415,41 @@ public final class Export {
             unchanged,
             contents.carried.size(),
             contents.carried.values().stream().mapToLong(Long::longValue).sum()));
+  }
+
+  /**
+   * What is newly attached to an image that the far side has wants that image beside it: only then
+   * the import sees what belongs to what, and can tell registries that have to be told.
+   */
+  private void carryAgain(Receipt base, LayoutStore layout, Map<String, BundleImage> images) {
+    Set<Digest> subjects = new HashSet<>();
+    for (BundleImage image : images.values()) {
+      if (image.referrer() && image.tag() == null) {
+        layout
+            .manifest("contents", image.digest().toString())
+            .subject()
+            .ifPresent(subject -> subjects.add(subject.digest()));
+      }
+    }
+    for (Receipt.Held held : base.images()) {
+      BundleImage image = held.image();
+      if (!images.containsKey(image.name())
+          && base.holds(held).stream().anyMatch(subjects::contains)) {
+        carry(layout, base, image.parsed(), image.digest());
+        images.put(image.name(), image);
+      }
+    }
+  }
+
+  private void carry(LayoutStore layout, Receipt base, Repository repository, Digest digest) {
+    Manifest manifest =
+        registry(repository.registry()).manifest(repository.path(), digest.toString());
+    for (Descriptor child : manifest.children()) {
+      if (child.isManifest() && base.blobs().contains(child.digest())) {
+        carry(layout, base, repository, child.digest());
+      }
+    }
+    layout.putManifest(ExportStore.place(repository), manifest, null);
   }
 
   private String firstSource(String registry) {

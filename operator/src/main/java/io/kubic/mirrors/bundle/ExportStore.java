@@ -12,6 +12,7 @@ import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.layout.LayoutStore;
 import io.kubic.mirrors.sync.Planner;
 import java.io.InputStream;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,7 @@ final class ExportStore implements ImageStore {
   private final Map<Digest, String> held;
   private final Map<String, Receipt.Held> images = new HashMap<>();
   private final Map<String, Repository> places = new HashMap<>();
+  private final Map<String, List<Receipt.Held>> referrers = new HashMap<>();
 
   /**
    * @param base what the far side has; null for nothing
@@ -46,6 +48,9 @@ final class ExportStore implements ImageStore {
         String place = place(repository);
         places.put(place, repository);
         images.put(key(place, image.tag(), image.digest()), image);
+        if (image.tag() == null) {
+          referrers.computeIfAbsent(place, p -> new ArrayList<>()).add(image);
+        }
       }
     }
   }
@@ -119,9 +124,17 @@ final class ExportStore implements ImageStore {
     return layout.tags(repository);
   }
 
+  /**
+   * Of what only the far side has, nobody knows here what it is attached to; that it is there, and
+   * was attached by the import, is enough.
+   */
   @Override
   public Optional<List<Descriptor>> referrers(String repository, Digest subject) {
-    return layout.referrers(repository, subject);
+    List<Descriptor> all = new ArrayList<>(layout.referrers(repository, subject).orElse(List.of()));
+    for (Receipt.Held image : referrers.getOrDefault(repository, List.of())) {
+      all.add(image.image().descriptor());
+    }
+    return Optional.of(all);
   }
 
   @Override

@@ -28,7 +28,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.function.BiPredicate;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -110,24 +112,7 @@ public final class Import {
     requireExpected(bundle, homes);
 
     StagedTarget staged = new StagedTarget(target, homes::get);
-    Map<String, BundleSource> sources = new ConcurrentHashMap<>();
-    Planner.Result planned =
-        new Planner(
-                spec,
-                source ->
-                    (ImageSource)
-                        sources.computeIfAbsent(
-                            source.registry(), name -> new BundleSource(directory, name)),
-                staged,
-                executor)
-            .plan(
-                new Selection(
-                    bundle.images().stream().map(BundleImage::selected).sorted().toList(),
-                    List.of(),
-                    List.of(),
-                    true));
-    List<Outcome> outcomes = new ArrayList<>(planned.settled());
-    outcomes.addAll(new Copier(staged, spec, executor).copy(planned.work(), o -> {}));
+    List<Outcome> outcomes = stage(bundle, spec, staged);
     requireWhole(outcomes);
     List<String> damaged = directory.verify(staged.read(), progress);
     if (!damaged.isEmpty() && !rules.allowPartial()) {
@@ -147,7 +132,50 @@ public final class Import {
     return new Result(done, receipt, damaged);
   }
 
-  /** Signatures and the like are images of the bundle: nobody has to look for them. */
+  private List<Outcome> stage(Bundle bundle, MirrorListSpec spec, StagedTarget staged) {
+    Map<String, BundleSource> sources = new ConcurrentHashMap<>();
+    Function<MirrorListSpec.Source, ImageSource> source =
+        s -> sources.computeIfAbsent(s.registry(), name -> new BundleSource(directory, name));
+    // What is attached by its subject alone is found from its subject, and attached there again.
+    List<BundleImage> named =
+        bundle.images().stream().filter(i -> i.tag() != null || !i.referrer()).toList();
+    List<Outcome> outcomes = new ArrayList<>();
+    Copier copier = new Copier(staged, spec, executor);
+    Planner.Result planned = plan(spec, source, staged, named);
+    outcomes.addAll(planned.settled());
+    outcomes.addAll(copier.copy(planned.work(), o -> {}));
+    Set<Digest> seen =
+        outcomes.stream()
+            .map(Outcome::digest)
+            .filter(java.util.Objects::nonNull)
+            .collect(Collectors.toSet());
+    List<BundleImage> others =
+        bundle.images().stream()
+            .filter(i -> i.tag() == null && i.referrer() && !seen.contains(i.digest()))
+            .toList();
+    if (!others.isEmpty()) {
+      planned = plan(spec, source, staged, others);
+      outcomes.addAll(planned.settled());
+      outcomes.addAll(copier.copy(planned.work(), o -> {}));
+    }
+    return outcomes;
+  }
+
+  private Planner.Result plan(
+      MirrorListSpec spec,
+      Function<MirrorListSpec.Source, ImageSource> source,
+      StagedTarget staged,
+      List<BundleImage> images) {
+    return new Planner(spec, source, staged, executor)
+        .plan(
+            new Selection(
+                images.stream().map(BundleImage::selected).sorted().toList(),
+                List.of(),
+                List.of(),
+                true));
+  }
+
+  /** A tag that moves is looked at when it moves. */
   private static MirrorListSpec spec(MirrorListSpec of) {
     JsonNode tree = Json.tree(of);
     ((ObjectNode) tree).put("tagPolicy", MirrorListSpec.TagPolicy.Follow.name());
@@ -331,7 +359,8 @@ public final class Import {
                   null,
                   other.message(),
                   outcome.bytes(),
-                  outcome.attempts());
+                  outcome.attempts(),
+                  outcome.referrer());
       done.add(said);
       listener.accept(said);
     }
@@ -397,7 +426,7 @@ public final class Import {
         outcomes.stream()
             .filter(o -> o.result() == Outcome.Result.Drifted)
             .map(Outcome::target)
-            .collect(java.util.stream.Collectors.toSet());
+            .collect(Collectors.toSet());
     for (BundleImage image : bundle.images()) {
       String repository = place(spec, image.repository());
       Optional<Manifest> top = staged.staged(repository, image.tag(), image.digest());

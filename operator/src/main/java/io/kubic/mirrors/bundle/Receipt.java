@@ -61,6 +61,7 @@ public record Receipt(
    * @param repository with its registry, as named at the source
    * @param tag null when only the digest names it
    * @param size of the manifest in bytes
+   * @param referrer whether it travels with another image
    * @param holds positions in the receipt's blobs
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -71,15 +72,16 @@ public record Receipt(
       Digest digest,
       String mediaType,
       long size,
+      @JsonInclude(JsonInclude.Include.NON_DEFAULT) boolean referrer,
       List<Integer> holds)
       implements Comparable<Held> {
     public Held {
       holds = holds == null ? List.of() : List.copyOf(holds);
-      var _ = new BundleImage(source, repository, tag, digest, mediaType, size);
+      var _ = new BundleImage(source, repository, tag, digest, mediaType, size, referrer);
     }
 
     BundleImage image() {
-      return new BundleImage(source, repository, tag, digest, mediaType, size);
+      return new BundleImage(source, repository, tag, digest, mediaType, size, referrer);
     }
 
     /** As in {@code registry.example/app:1}. */
@@ -123,6 +125,7 @@ public record Receipt(
                     image.digest(),
                     image.mediaType(),
                     image.size(),
+                    image.referrer(),
                     holds.stream().map(positions::get).sorted().toList())));
     return new Receipt(
         SCHEMA, series, sequence, bundle, checksum, target, imported, complete, blobs, held);

@@ -83,6 +83,11 @@ public final class Copier {
       return new Work(other, source, repository, place, tag, platforms, manifests);
     }
 
+    /** Config and layers that the image needs, each once. */
+    public List<Descriptor> blobs() {
+      return closure().blobs();
+    }
+
     private Closure closure() {
       Function<Digest, Manifest> kept =
           digest ->
@@ -325,7 +330,7 @@ public final class Copier {
     try {
       put(work, blob, null, upstream, written);
       mine.complete(work.place());
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       homes.remove(blob.digest(), mine);
       mine.completeExceptionally(e);
       throw e;
@@ -393,7 +398,7 @@ public final class Copier {
     try {
       action.run();
       mine.complete(true);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       placed.remove(place, mine);
       mine.completeExceptionally(e);
       throw e;

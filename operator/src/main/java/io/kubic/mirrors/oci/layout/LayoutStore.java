@@ -17,10 +17,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import org.jspecify.annotations.Nullable;
 
@@ -37,6 +38,9 @@ public final class LayoutStore implements ImageStore {
   private final BlobDirectory blobs;
   private final Disk disk;
   private final Map<String, Descriptor> tags = new ConcurrentSkipListMap<>();
+
+  /** What is attached to each {@code repository@digest}. */
+  private final Map<String, Set<Descriptor>> attached = new ConcurrentHashMap<>();
 
   /**
    * Opens a layout, or begins one.
@@ -83,6 +87,11 @@ public final class LayoutStore implements ImageStore {
           Descriptor entry = new Descriptor(words[3], digest.get(), Long.parseLong(words[2]));
           if (blobs.has(entry)) {
             tags.put(words[0], entry);
+            int at = words[0].indexOf('@');
+            if (at > 0) {
+              String repository = words[0].substring(0, at);
+              attach(repository, read(repository, digest.get(), words[3]));
+            }
           }
         }
       }
@@ -174,18 +183,18 @@ public final class LayoutStore implements ImageStore {
 
   @Override
   public Optional<List<Descriptor>> referrers(String repository, Digest subject) {
-    Collection<Descriptor> found =
-        tags.entrySet().stream()
-            .filter(entry -> entry.getKey().startsWith(repository + "@"))
-            .map(Map.Entry::getValue)
-            .filter(
-                entry ->
-                    read(repository, entry.digest(), entry.mediaType())
-                        .subject()
-                        .filter(of -> of.digest().equals(subject))
-                        .isPresent())
-            .toList();
-    return Optional.of(List.copyOf(found));
+    return Optional.of(List.copyOf(attached.getOrDefault(repository + "@" + subject, Set.of())));
+  }
+
+  private void attach(String repository, Manifest manifest) {
+    manifest
+        .subject()
+        .ifPresent(
+            subject ->
+                attached
+                    .computeIfAbsent(
+                        repository + "@" + subject.digest(), s -> ConcurrentHashMap.newKeySet())
+                    .add(manifest.descriptor()));
   }
 
   @Override
@@ -205,6 +214,7 @@ public final class LayoutStore implements ImageStore {
       note(repository + ":" + tag, manifest.descriptor());
     } else {
       note(repository + "@" + manifest.digest(), manifest.descriptor());
+      attach(repository, manifest);
     }
   }
 

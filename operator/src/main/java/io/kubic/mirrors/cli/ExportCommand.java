@@ -1,0 +1,249 @@
+package io.kubic.mirrors.cli;
+
+import io.fabric8.kubernetes.api.model.Quantity;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.bundle.Bundle;
+import io.kubic.mirrors.bundle.Export;
+import io.kubic.mirrors.bundle.Receipt;
+import io.kubic.mirrors.list.RegistryCatalog;
+import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.list.Selector;
+import io.kubic.mirrors.oci.layout.Checkpoint;
+import io.kubic.mirrors.oci.registry.RegistryClient;
+import io.kubic.mirrors.sync.Report;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code export}: fills a directory that somebody carries across an air gap. */
+@Command(
+    name = "export",
+    mixinStandardHelpOptions = true,
+    description = "Write the images that a MirrorList selects into a directory, to be carried.")
+final class ExportCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private ConnectionOptions connections;
+
+  @Option(
+      names = {"-f", "--filename"},
+      required = true,
+      paramLabel = "FILE",
+      description = "YAML with the MirrorList, or a list of mirror-registry or skopeo.")
+  private Path file;
+
+  @Option(names = "--list", paramLabel = "NAME", description = "Which MirrorList of the file.")
+  private @Nullable String list;
+
+  @Option(
+      names = "--to",
+      required = true,
+      paramLabel = "DIR",
+      description = "A directory of its own; an interrupted export is continued there.")
+  private Path to;
+
+  @Option(
+      names = "--base",
+      paramLabel = "RECEIPT",
+      description = "Leave out what the far side has: the receipt of its last import.")
+  private @Nullable Path base;
+
+  @Option(
+      names = "--base-key",
+      paramLabel = "FILE",
+      description = "Public key (PEM) that must have signed the receipt.")
+  private @Nullable Path baseKey;
+
+  @Option(
+      names = "--sign-key",
+      paramLabel = "FILE",
+      description = "Private key (PEM, PKCS #8, Ed25519 or ECDSA P-256) that signs the bundle.")
+  private @Nullable Path signKey;
+
+  @Option(
+      names = "--volume-size",
+      paramLabel = "SIZE",
+      description = "Split into numbered volumes of at most this size, as in 3900Mi.")
+  private @Nullable String volumeSize;
+
+  @Option(
+      names = "--allow-partial",
+      description = "Complete the bundle without the images that cannot be had.")
+  private boolean allowPartial;
+
+  @Option(
+      names = "--include",
+      paramLabel = "FILE",
+      description = "A file that travels along in extras/, as the chart; repeatable.")
+  private List<Path> include = List.of();
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "text|json",
+      description = "Form of the result on standard output.")
+  private RunOutput.Form output = RunOutput.Form.text;
+
+  @Option(
+      names = "--termination-log",
+      paramLabel = "FILE",
+      description = "Write a summary of at most 4096 bytes there on every ending.")
+  private @Nullable Path terminationLog;
+
+  @Override
+  public Integer call() {
+    RunOutput report =
+        new RunOutput(
+            spec.commandLine().getOut(),
+            spec.commandLine().getErr(),
+            connections.isQuiet(),
+            terminationLog);
+    try (ConnectionOptions open = connections) {
+      return Endings.reported(report, () -> run(open, report));
+    }
+  }
+
+  private int run(ConnectionOptions open, RunOutput report) {
+    MirrorList wanted = BundleFiles.list(file, list, spec.commandLine().getErr());
+    MirrorListSpec what = wanted.getSpec();
+    Selector selector = Selector.compile(what);
+    BundleFiles.ReceiptFile known = BundleFiles.receipt(base, BundleFiles.verifyingKey(baseKey));
+    Export.Order order =
+        new Export.Order(
+            to,
+            known == null ? null : known.receipt(),
+            known == null ? null : Receipt.digest(known.bytes()),
+            BundleFiles.signingKey(signKey),
+            volumeBytes(),
+            allowPartial,
+            extras());
+    Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();
+    try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
+      Export export =
+          new Export(
+              String.valueOf(wanted.getMetadata().getName()),
+              what,
+              order,
+              source -> clients.computeIfAbsent(source, s -> open.source(s, what.retry())),
+              executor,
+              clock(System.getenv("SOURCE_DATE_EPOCH")),
+              Export::usableSpace,
+              Checkpoint.NONE);
+      Selection[] selected = new Selection[1];
+      Export.Result result =
+          export.run(
+              () -> {
+                Selection selection =
+                    selector.select(
+                        source ->
+                            new RegistryCatalog(
+                                clients.computeIfAbsent(source, s -> open.source(s, what.retry()))),
+                        executor);
+                if (selection.isRefused()) {
+                  throw new CommandException(
+                      ExitCode.REFUSED, selection.problems().getFirst().message());
+                }
+                selected[0] = selection;
+                return selection;
+              },
+              report::image,
+              report::toCome);
+      return told(report, result, selected[0], clients);
+    }
+  }
+
+  private int told(
+      RunOutput output,
+      Export.Result result,
+      @Nullable Selection selection,
+      Map<MirrorListSpec.Source, RegistryClient> clients) {
+    Report report =
+        Report.of(
+            result.outcomes(),
+            clients.values().stream().mapToLong(RegistryClient::requests).sum(),
+            result.complete());
+    Bundle bundle = result.bundle();
+    Map<String, Object> more = new LinkedHashMap<>();
+    if (bundle != null && result.checksum() != null) {
+      more.put("bundle", Endings.bundle(bundle, result.checksum(), signKey != null));
+    }
+    output.result(
+        this.output,
+        report,
+        more,
+        bundle == null
+            ? "not complete: run it again, or say --allow-partial"
+            : "bundle "
+                + bundle.id().brief()
+                + ", sequence "
+                + bundle.sequence()
+                + ": "
+                + bundle.counts().images()
+                + " images, "
+                + bundle.counts().unchanged()
+                + " unchanged, "
+                + bundle.deletions().size()
+                + " deletions; "
+                + bundle.counts().bytes()
+                + " bytes"
+                + (bundle.volumes() > 1 ? " in " + bundle.volumes() + " volumes" : ""));
+    output.terminate(
+        report.termination(
+            result.plan(), selection == null ? List.of() : selection.sources(), null));
+    boolean clean = bundle != null && bundle.failures().isEmpty() && report.isSuccessful();
+    return clean ? ExitCode.OK : ExitCode.FAILED;
+  }
+
+  private long volumeBytes() {
+    if (volumeSize == null) {
+      return 0;
+    }
+    try {
+      long bytes = Quantity.getAmountInBytes(Quantity.parse(volumeSize)).longValueExact();
+      if (bytes > 0) {
+        return bytes;
+      }
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      // Said below.
+    }
+    throw new CommandException(
+        ExitCode.USAGE, "--volume-size " + volumeSize + " is no size; write it as in 3900Mi");
+  }
+
+  private Map<String, Path> extras() {
+    Map<String, Path> extras = new LinkedHashMap<>();
+    for (Path extra : include) {
+      if (extras.put(String.valueOf(extra.getFileName()), extra) != null) {
+        throw new CommandException(
+            ExitCode.USAGE, "--include: two files are called " + extra.getFileName());
+      }
+    }
+    return extras;
+  }
+
+  /** Reproducible where asked for: reproducible-builds.org/specs/source-date-epoch. */
+  static Clock clock(@Nullable String epoch) {
+    if (epoch == null || epoch.isEmpty()) {
+      return Clock.systemUTC();
+    }
+    try {
+      return Clock.fixed(Instant.ofEpochSecond(Long.parseLong(epoch)), ZoneOffset.UTC);
+    } catch (NumberFormatException | java.time.DateTimeException e) {
+      throw new CommandException(
+          ExitCode.USAGE, "SOURCE_DATE_EPOCH is to be a number of seconds since 1970");
+    }
+  }
+}

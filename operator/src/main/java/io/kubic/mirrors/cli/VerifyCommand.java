@@ -1,0 +1,87 @@
+package io.kubic.mirrors.cli;
+
+import io.kubic.mirrors.bundle.Bundle;
+import io.kubic.mirrors.bundle.BundleDirectory;
+import io.kubic.mirrors.bundle.Verification;
+import io.kubic.mirrors.sync.Report;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code verify}: reads every byte of a bundle, without a registry. */
+@Command(
+    name = "verify",
+    mixinStandardHelpOptions = true,
+    description = "Verify every byte of a bundle; no registry is needed.")
+final class VerifyCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(
+      paramLabel = "DIR",
+      arity = "1..*",
+      description = "The bundle, the directory of its volumes, or each volume.")
+  private List<Path> directories;
+
+  @Option(
+      names = "--verify-key",
+      paramLabel = "FILE",
+      description = "Public key (PEM) that must have signed the bundle.")
+  private @Nullable Path verifyKey;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "text|json",
+      description = "Form of the result on standard output.")
+  private RunOutput.Form output = RunOutput.Form.text;
+
+  @Override
+  public Integer call() {
+    RunOutput report =
+        new RunOutput(spec.commandLine().getOut(), spec.commandLine().getErr(), true, null);
+    return Endings.reported(report, () -> run(report));
+  }
+
+  private int run(RunOutput report) {
+    BundleDirectory directory =
+        BundleDirectory.open(directories, BundleFiles.verifyingKey(verifyKey), false);
+    List<String> problems = Verification.of(directory);
+    Bundle bundle = directory.bundle();
+    Map<String, Object> more = new LinkedHashMap<>();
+    boolean signed = directory.signed() == BundleDirectory.Signed.Verified;
+    more.put("bundle", Endings.bundle(bundle, directory.checksum(), signed));
+    more.put("signature", directory.signed());
+    more.put("created", bundle.created());
+    more.put("problems", problems);
+    if (output == RunOutput.Form.text) {
+      problems.forEach(problem -> spec.commandLine().getOut().println(problem));
+    }
+    report.result(
+        output,
+        Report.of(List.of(), 0, true),
+        more,
+        "bundle "
+            + bundle.id().brief()
+            + " of "
+            + bundle.series()
+            + ", sequence "
+            + bundle.sequence()
+            + ", "
+            + bundle.created()
+            + ": "
+            + bundle.counts().images()
+            + " images, "
+            + directory.bytes()
+            + " bytes, signature "
+            + directory.signed()
+            + (problems.isEmpty() ? ": as it was exported" : ": DAMAGED"));
+    return problems.isEmpty() ? ExitCode.OK : ExitCode.REFUSED;
+  }
+}

@@ -100,14 +100,14 @@ final class BundleWriter {
   /**
    * Writes what makes the directory a bundle.
    *
-   * @return the sha256 of its checksums
+   * @return what it has become
    */
-  Digest finish(Bundle sealed) {
+  Done finish(Bundle sealed) {
     List<Path> volumes = order.volumeSize() == 0 ? List.of(whole(sealed)) : split(sealed);
     // From here on nothing is begun again: what is left is to give the checksums their name.
     disk.rename(partial, done);
     disk.syncNames(root);
-    return commit(volumes).checksum();
+    return commit(volumes);
   }
 
   private Path whole(Bundle sealed) {

@@ -171,8 +171,8 @@ public final class Export {
     if (Files.exists(sealed)) {
       Bundle bundle =
           Json.read(PlainFile.of(sealed).read(Bundle.MAX_BYTES), Bundle.class, sealed.toString());
-      Digest checksum = writer.finish(bundle);
-      return new Result(bundle, checksum, null, List.of(), true);
+      BundleWriter.Done finished = writer.finish(bundle);
+      return new Result(finished.bundle(), finished.checksum(), null, List.of(), true);
     }
     return fill(state, writer, selection.get(), listener, progress);
   }
@@ -259,7 +259,7 @@ public final class Export {
         new LayoutStore(
             String.valueOf(order.directory().getFileName()), order.directory(), partial, disk);
     ExportStore store = new ExportStore(layout, order.base(), this::registry);
-    Planner.Result planned = new Planner(spec, sources, store, executor).plan(selection);
+    Planner.Result planned = new Planner(spec, sources, store, Planner.Depth.COPIES, executor).plan(selection);
     requireSpace(planned, layout, store, progress);
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
     outcomes.addAll(new Copier(store, spec, executor).copy(planned.work(), listener));
@@ -269,8 +269,9 @@ public final class Export {
     }
     Bundle bundle = seal(state, layout, store, planned.plan(), selection, failures);
     disk.write(partial.resolve(SEALED), bundle.toJson(), partial.resolve(SEALED + ".new"));
-    Digest checksum = writer.finish(bundle);
-    return new Result(bundle, checksum, planned.plan(), outcomes, selection.complete());
+    BundleWriter.Done finished = writer.finish(bundle);
+    return new Result(
+        finished.bundle(), finished.checksum(), planned.plan(), outcomes, selection.complete());
   }
 
   private ImageSource registry(String registry) {

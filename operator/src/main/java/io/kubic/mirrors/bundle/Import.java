@@ -166,7 +166,7 @@ public final class Import {
       Function<MirrorListSpec.Source, ImageSource> source,
       StagedTarget staged,
       List<BundleImage> images) {
-    return new Planner(spec, source, staged, executor)
+    return new Planner(spec, source, staged, Planner.Depth.COPIES, executor)
         .plan(
             new Selection(
                 images.stream().map(BundleImage::selected).sorted().toList(),

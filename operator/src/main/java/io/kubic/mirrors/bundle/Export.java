@@ -259,7 +259,8 @@ public final class Export {
         new LayoutStore(
             String.valueOf(order.directory().getFileName()), order.directory(), partial, disk);
     ExportStore store = new ExportStore(layout, order.base(), this::registry);
-    Planner.Result planned = new Planner(spec, sources, store, Planner.Depth.COPIES, executor).plan(selection);
+    Planner.Result planned =
+        new Planner(spec, sources, store, Planner.Depth.COPIES, executor).plan(selection);
     requireSpace(planned, layout, store, progress);
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
     outcomes.addAll(new Copier(store, spec, executor).copy(planned.work(), listener));

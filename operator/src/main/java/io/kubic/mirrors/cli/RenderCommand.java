@@ -212,6 +212,7 @@ final class RenderCommand implements Callable<Integer> {
           new NodeConfig.Verify(wanted.verify().mode(), wanted.verify().image()),
           wanted.driftPolicy(),
           wanted.removalPolicy(),
+          false,
           false);
     } catch (InvalidSpecException e) {
       throw new InvalidSpecException(file + ": spec", String.valueOf(e.getMessage()));

@@ -46,6 +46,7 @@ import org.jspecify.annotations.Nullable;
  * @param authorities {@code host[:port]} of an endpoint to its CA certificates as PEM
  * @param dialTimeout for a connection of a runtime, 100ms to 1m
  * @param remove take everything back and report ready; the rest then only names what to undo
+ * @param hold touch nothing and report ready: agents are there, their first turn is yet to come
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
 public record NodeConfig(
@@ -61,7 +62,8 @@ public record NodeConfig(
     Verify verify,
     DriftPolicy driftPolicy,
     RemovalPolicy removalPolicy,
-    boolean remove) {
+    boolean remove,
+    boolean hold) {
 
   /** The key of the ConfigMap and the name of the file. */
   public static final String FILE = "nodeconfig.json";
@@ -305,7 +307,13 @@ public record NodeConfig(
         verify,
         driftPolicy,
         removalPolicy,
-        remove);
+        remove,
+        hold);
+  }
+
+  /** The document that touches nothing: agents start with it before one is given its turn. */
+  public static NodeConfig holding(String name) {
+    return fromJson("{\"name\": \"" + name + "\", \"hold\": true}");
   }
 
   /** The document, indented, sorted, ending in a newline; equal for equal configurations. */

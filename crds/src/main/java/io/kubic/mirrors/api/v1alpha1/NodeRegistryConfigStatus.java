@@ -30,7 +30,9 @@ public record NodeRegistryConfigStatus(
       @Nullable Integer desired,
       @Nullable Integer updated,
       @Nullable Integer ready,
-      @Nullable Integer failed) {}
+      @Nullable Integer failed,
+      @JsonPropertyDescription("Nodes whose system no agent can work on.")
+          @Nullable Integer unsupported) {}
 
   /** One node that did not converge; at most 20 are told. */
   @JsonInclude(JsonInclude.Include.NON_NULL)

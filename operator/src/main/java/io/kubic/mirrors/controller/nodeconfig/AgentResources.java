@@ -21,29 +21,34 @@ import io.fabric8.kubernetes.api.model.VolumeBuilder;
 import io.fabric8.kubernetes.api.model.VolumeMount;
 import io.fabric8.kubernetes.api.model.apps.DaemonSet;
 import io.fabric8.kubernetes.api.model.apps.DaemonSetBuilder;
-import io.kubic.mirrors.api.v1alpha1.GoDuration;
+import io.fabric8.kubernetes.client.utils.Serialization;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Pods;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.node.HostMount;
-import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The agents of one NodeRegistryConfig: an immutable ConfigMap named by its content, and a
- * DaemonSet whose pod template names it. A changed configuration is a changed template, and
- * Kubernetes rolls it out.
+ * DaemonSet whose pod template names it. A changed configuration is a changed template; {@link
+ * Rollout} says which node has it next.
  */
 final class AgentResources {
   static final String KIND = "mirror-agent";
 
   /** On pods: hash of the configuration they apply. */
   static final String CONFIG_HASH = "mirrors.kubic.io/config-hash";
+
+  /** On pods: hash of the template they were made from, of the agent's image as well. */
+  static final String REVISION = "mirrors.kubic.io/revision";
 
   /** On pods: SHA-256 of the CA certificates that their nodes trust once the pod is ready. */
   static final String CA_HASHES = "mirrors.kubic.io/ca-sha256";
@@ -78,19 +83,20 @@ final class AgentResources {
   }
 
   /**
-   * @param soaking false while files are being restored: then there is nothing to wait for
+   * @param runtimes whose directories are mounted
+   * @param excluded nodes whose system no agent can work on; its pod could not even start there
    */
   static DaemonSet daemonSet(
       String config,
       NodeRegistryConfigSpec spec,
       Payload payload,
-      boolean soaking,
+      Collection<Runtime> runtimes,
+      Collection<String> excluded,
       Settings settings,
       OwnerReference owner) {
     Map<String, String> annotations = new TreeMap<>();
     annotations.put(CONFIG_HASH, payload.hash());
     annotations.put(CA_HASHES, String.join(",", payload.caSha256()));
-    Duration soak = GoDuration.parse(spec.rollout().soak(), "spec.rollout.soak");
     List<Volume> volumes = new ArrayList<>();
     List<VolumeMount> mounts = new ArrayList<>();
     volumes.add(Pods.configMap("config", payload.configMap(config)));
@@ -98,7 +104,7 @@ final class AgentResources {
     volumes.add(Pods.scratch("tmp", "16Mi"));
     mounts.add(Pods.writable("tmp", "/tmp"));
     int index = 0;
-    for (HostMount mount : HostMount.of(spec.runtimes())) {
+    for (HostMount mount : HostMount.of(runtimes)) {
       String volume = "host-" + index++;
       volumes.add(
           new VolumeBuilder()
@@ -118,101 +124,112 @@ final class AgentResources {
             ? List.of(new TolerationBuilder().withOperator("Exists").build())
             : spec.agent().tolerations();
     String priority = spec.agent().priorityClassName();
-    return new DaemonSetBuilder()
-        .withMetadata(meta(name(config), config, settings, owner))
-        .withNewSpec()
-        .withRevisionHistoryLimit(3)
-        .withMinReadySeconds(soaking && soak.toSeconds() > 0 ? (int) soak.toSeconds() : null)
-        .withNewUpdateStrategy()
-        .withType("RollingUpdate")
-        .withNewRollingUpdate()
-        .withMaxUnavailable(spec.rollout().maxUnavailable())
-        .endRollingUpdate()
-        .endUpdateStrategy()
-        .withNewSelector()
-        .withMatchLabels(Labels.selector(KIND, config))
-        .endSelector()
-        .withNewTemplate()
-        .withNewMetadata()
-        .withLabels(Labels.of(KIND, config))
-        .withAnnotations(annotations)
-        .endMetadata()
-        .withNewSpec()
-        .withAutomountServiceAccountToken(false)
-        .withEnableServiceLinks(false)
-        .withTerminationGracePeriodSeconds(15L)
-        .withImagePullSecrets(Pods.pullSecrets(settings.imagePullSecrets().stream()))
-        .withPriorityClassName(priority == null ? "system-node-critical" : priority)
-        .withTolerations(tolerations)
-        .withAffinity(affinity(spec.nodeSelector()))
-        .withNewSecurityContext()
-        .withNewSeccompProfile()
-        .withType("RuntimeDefault")
-        .endSeccompProfile()
-        .endSecurityContext()
-        .addNewContainer()
-        .withName("agent")
-        .withImage(settings.operatorImage())
-        .withCommand(Pods.command("agent"))
-        .withArgs(
-            "agent",
-            "--config",
-            "/etc/mirror/node/nodeconfig.json",
-            "--host-root",
-            "/host",
-            "--listen",
-            ":" + PORT,
-            "--node-name",
-            "$(NODE_NAME)")
-        .addNewEnv()
-        .withName("NODE_NAME")
-        .withNewValueFrom()
-        .withNewFieldRef()
-        .withApiVersion("v1")
-        .withFieldPath("spec.nodeName")
-        .endFieldRef()
-        .endValueFrom()
-        .endEnv()
-        .addNewEnv()
-        .withName("MALLOC_ARENA_MAX")
-        .withValue("1")
-        .endEnv()
-        .addNewPort()
-        .withName("health")
-        .withContainerPort(PORT)
-        .withProtocol("TCP")
-        .endPort()
-        .withNewReadinessProbe()
-        .withNewHttpGet()
-        .withPath("/readyz")
-        .withPort(new IntOrString("health"))
-        .withScheme("HTTP")
-        .endHttpGet()
-        .withPeriodSeconds(2)
-        .withTimeoutSeconds(3)
-        .withFailureThreshold(2)
-        .endReadinessProbe()
-        .withNewLivenessProbe()
-        .withNewHttpGet()
-        .withPath("/livez")
-        .withPort(new IntOrString("health"))
-        .withScheme("HTTP")
-        .endHttpGet()
-        .withInitialDelaySeconds(10)
-        .withPeriodSeconds(20)
-        .withTimeoutSeconds(5)
-        .withFailureThreshold(6)
-        .endLivenessProbe()
-        .withSecurityContext(rootWithoutCapabilities())
-        .withResources(
-            Pods.resources(spec.agent().resources(), Pods.resources("10m", "64Mi", "96Mi")))
-        .withVolumeMounts(mounts)
-        .endContainer()
-        .withVolumes(volumes)
-        .endSpec()
-        .endTemplate()
-        .endSpec()
-        .build();
+    DaemonSet daemonSet =
+        new DaemonSetBuilder()
+            .withMetadata(meta(name(config), config, settings, owner))
+            .withNewSpec()
+            .withRevisionHistoryLimit(3)
+            .withNewUpdateStrategy()
+            .withType("OnDelete") // see Rollout
+            .endUpdateStrategy()
+            .withNewSelector()
+            .withMatchLabels(Labels.selector(KIND, config))
+            .endSelector()
+            .withNewTemplate()
+            .withNewMetadata()
+            .withLabels(Labels.of(KIND, config))
+            .withAnnotations(annotations)
+            .endMetadata()
+            .withNewSpec()
+            .withAutomountServiceAccountToken(false)
+            .withEnableServiceLinks(false)
+            .withTerminationGracePeriodSeconds(15L)
+            .withImagePullSecrets(Pods.pullSecrets(settings.imagePullSecrets().stream()))
+            .withPriorityClassName(priority == null ? "system-node-critical" : priority)
+            .withTolerations(tolerations)
+            .withAffinity(affinity(spec.nodeSelector(), excluded))
+            .withNewSecurityContext()
+            .withNewSeccompProfile()
+            .withType("RuntimeDefault")
+            .endSeccompProfile()
+            .endSecurityContext()
+            .addNewContainer()
+            .withName("agent")
+            .withImage(settings.operatorImage())
+            .withCommand(Pods.command("agent"))
+            .withArgs(
+                "agent",
+                "--config",
+                "/etc/mirror/node/nodeconfig.json",
+                "--host-root",
+                "/host",
+                "--listen",
+                ":" + PORT,
+                "--node-name",
+                "$(NODE_NAME)")
+            .addNewEnv()
+            .withName("NODE_NAME")
+            .withNewValueFrom()
+            .withNewFieldRef()
+            .withApiVersion("v1")
+            .withFieldPath("spec.nodeName")
+            .endFieldRef()
+            .endValueFrom()
+            .endEnv()
+            .addNewEnv()
+            .withName("MALLOC_ARENA_MAX")
+            .withValue("1")
+            .endEnv()
+            .addNewPort()
+            .withName("health")
+            .withContainerPort(PORT)
+            .withProtocol("TCP")
+            .endPort()
+            .withNewReadinessProbe()
+            .withNewHttpGet()
+            .withPath("/readyz")
+            .withPort(new IntOrString("health"))
+            .withScheme("HTTP")
+            .endHttpGet()
+            .withPeriodSeconds(2)
+            .withTimeoutSeconds(3)
+            .withFailureThreshold(2)
+            .endReadinessProbe()
+            .withNewLivenessProbe()
+            .withNewHttpGet()
+            .withPath("/livez")
+            .withPort(new IntOrString("health"))
+            .withScheme("HTTP")
+            .endHttpGet()
+            .withInitialDelaySeconds(10)
+            .withPeriodSeconds(20)
+            .withTimeoutSeconds(5)
+            .withFailureThreshold(6)
+            .endLivenessProbe()
+            .withSecurityContext(rootWithoutCapabilities())
+            .withResources(
+                Pods.resources(spec.agent().resources(), Pods.resources("10m", "64Mi", "96Mi")))
+            .withVolumeMounts(mounts)
+            .endContainer()
+            .withVolumes(volumes)
+            .endSpec()
+            .endTemplate()
+            .endSpec()
+            .build();
+    daemonSet
+        .getSpec()
+        .getTemplate()
+        .getMetadata()
+        .getAnnotations()
+        .put(REVISION, Hash.of(Serialization.asJson(daemonSet.getSpec().getTemplate())));
+    return daemonSet;
+  }
+
+  /** The revision that a DaemonSet's template or a pod has; empty for none. */
+  static String revision(@Nullable ObjectMeta meta) {
+    return meta == null || meta.getAnnotations() == null
+        ? ""
+        : meta.getAnnotations().getOrDefault(REVISION, "");
   }
 
   /** The files of a node belong to root; nothing else of root's power is needed. */
@@ -220,7 +237,7 @@ final class AgentResources {
     return new SecurityContextBuilder(Pods.locked()).withRunAsUser(0L).withRunAsGroup(0L).build();
   }
 
-  private static Affinity affinity(@org.jspecify.annotations.Nullable LabelSelector selector) {
+  private static Affinity affinity(@Nullable LabelSelector selector, Collection<String> excluded) {
     List<NodeSelectorRequirement> requirements = new ArrayList<>();
     requirements.add(requirement("kubernetes.io/os", "In", List.of("linux")));
     if (selector != null) {
@@ -236,6 +253,11 @@ final class AgentResources {
         .withNewNodeAffinity()
         .withNewRequiredDuringSchedulingIgnoredDuringExecution()
         .addNewNodeSelectorTerm()
+        .withMatchFields(
+            excluded.stream()
+                .sorted()
+                .map(node -> requirement("metadata.name", "NotIn", List.of(node)))
+                .toList())
         .withMatchExpressions(requirements)
         .endNodeSelectorTerm()
         .endRequiredDuringSchedulingIgnoredDuringExecution()

@@ -2,6 +2,8 @@ package io.kubic.mirrors.controller.nodeconfig;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.Node;
+import io.fabric8.kubernetes.api.model.ObjectMeta;
 import io.fabric8.kubernetes.api.model.OwnerReference;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.apps.DaemonSet;
@@ -22,6 +24,7 @@ import io.javaoperatorsdk.operator.processing.event.source.EventSource;
 import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
 import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
 import io.kubic.mirrors.api.v1alpha1.Api;
+import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
@@ -79,6 +82,7 @@ public final class NodeConfigReconciler
   private static final Duration RESTORE_TIMEOUT = Duration.ofMinutes(15);
 
   private static final Duration LOOK_AGAIN = Duration.ofMinutes(5);
+  private static final Duration LOOK_OFTEN = Duration.ofSeconds(30);
   private static final Duration LOOK_SOON = Duration.ofSeconds(5);
   private static final int LOG_LINES = 50;
 
@@ -88,6 +92,8 @@ public final class NodeConfigReconciler
   private @Nullable InformerEventSource<ConfigMap, NodeRegistryConfig> configMaps;
   private @Nullable InformerEventSource<MirrorRegistry, NodeRegistryConfig> registries;
   private @Nullable InformerEventSource<MirrorList, NodeRegistryConfig> lists;
+  private @Nullable InformerEventSource<Node, NodeRegistryConfig> nodes;
+  private @Nullable EventSourceContext<NodeRegistryConfig> sources;
 
   public NodeConfigReconciler(Settings settings, Clock clock) {
     this.settings = settings;
@@ -98,6 +104,23 @@ public final class NodeConfigReconciler
   public List<EventSource<?, NodeRegistryConfig>> prepareEventSources(
       EventSourceContext<NodeRegistryConfig> context) {
     String ours = Labels.SELECTOR + "," + Labels.NAME + "=" + AgentResources.KIND;
+    sources = context;
+    nodes =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(Node.class, NodeRegistryConfig.class)
+                .withWatchAllNamespaces()
+                .withItemStore(new ClusterNode.Store())
+                .withOnUpdateFilter(
+                    (now, before) -> !ClusterNode.of(now).equals(ClusterNode.of(before)))
+                .withSecondaryToPrimaryMapper(
+                    _ ->
+                        context
+                            .getPrimaryCache()
+                            .list()
+                            .map(ResourceID::fromResource)
+                            .collect(Collectors.toSet()))
+                .build(),
+            context);
     daemonSets =
         new InformerEventSource<>(
             InformerEventSourceConfiguration.from(DaemonSet.class, NodeRegistryConfig.class)
@@ -145,7 +168,7 @@ public final class NodeConfigReconciler
                     })
                 .build(),
             context);
-    return List.of(daemonSets, configMaps, pods, registries, lists);
+    return List.of(daemonSets, configMaps, pods, registries, lists, nodes);
   }
 
   /** Where the operator watches at all: all namespaces, or those of its settings. */
@@ -191,6 +214,10 @@ public final class NodeConfigReconciler
       if (name.length() > MAX_NAME) {
         throw new InvalidSpecException(
             "metadata.name", "is longer than " + MAX_NAME + " characters; shorten it");
+      }
+      Optional<String> conflict = conflict(config);
+      if (conflict.isPresent()) {
+        return conflicted(config, conflict.get(), status, context);
       }
       return switch (resolve(config, context)) {
         case Unresolved(String reason, String message) ->
@@ -272,8 +299,7 @@ public final class NodeConfigReconciler
       authorities.merge(ca.host(), pem, (a, b) -> a + b);
     }
     return new Resolved(
-        NodeConfigs.of(config.getMetadata().getName(), spec, derived, authorities, false),
-        caSha256);
+        NodeConfigs.of(config.getMetadata().getName(), spec, derived, authorities), caSha256);
   }
 
   private static String pem(Context<NodeRegistryConfig> context, String name, String namespace) {
@@ -288,27 +314,170 @@ public final class NodeConfigReconciler
       NodeConfigStatus status,
       Context<NodeRegistryConfig> context) {
     AgentResources.Payload payload = new AgentResources.Payload(resolved.toJson(), caSha256);
-    DaemonSet daemonSet =
-        config.getSpec().rollout().paused() && present(config).isPresent()
-            ? present(config).get()
-            : applied(config, payload, true, context);
-    List<Pod> pods =
-        context
-            .getSecondaryResourcesAsStream(Pod.class)
-            .filter(pod -> pod.getMetadata().getDeletionTimestamp() == null)
-            .sorted(
-                Comparator.comparing(
-                    pod -> pod.getSpec().getNodeName() == null ? "" : pod.getSpec().getNodeName()))
-            .toList();
-    List<FailingNode> failing = failing(pods, context);
+    List<ClusterNode> selected = selected(config);
+    Optional<DaemonSet> present = present(config);
+    boolean paused = config.getSpec().rollout().paused() && present.isPresent();
+    AgentResources.Payload holding = holding(config);
+    if (!paused && (present.isEmpty() ? selected.size() > 1 : isStarting(present.get(), holding))) {
+      // Whoever starts the agents of all nodes with one configuration gives it to all at once.
+      DaemonSet daemonSet = applied(config, holding, context);
+      return update(config, status.starting(daemonSet, selected), LOOK_SOON);
+    }
+    DaemonSet daemonSet = paused ? present.get() : applied(config, payload, context);
+    List<Pod> pods = pods(context);
+    List<FailingNode> failing =
+        failing(pods, AgentResources.revision(template(daemonSet)), context);
+    Rollout.Step step =
+        paused || !isObserved(daemonSet)
+            ? new Rollout.Step(List.of(), 0, 0, false)
+            : step(config, daemonSet, pods, failing, selected);
+    if (!step.replace().isEmpty()) {
+      // The cache may be behind what was done a moment ago; the server is not.
+      List<Pod> live = live(config, context);
+      step = step(config, daemonSet, live, failing, selected);
+      replace(step.replace(), live, context);
+    }
     NodeRegistryConfigStatus next =
-        status.observed(payload.hash(), daemonSet, failing, caHashes(pods));
+        status.observed(payload.hash(), daemonSet, failing, caHashes(pods), selected, step, paused);
     boolean settled =
         next.conditions().stream().anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
     if (settled) {
       forgetOld(config, payload, context);
     }
     return update(config, next, settled ? LOOK_AGAIN : LOOK_SOON);
+  }
+
+  /** Agents that are there already are to let go of their nodes; what they wrote stays. */
+  private UpdateControl<NodeRegistryConfig> conflicted(
+      NodeRegistryConfig config,
+      String conflict,
+      NodeConfigStatus status,
+      Context<NodeRegistryConfig> context) {
+    if (present(config).isPresent()) {
+      replaceAll(config, applied(config, holding(config), context), context);
+    }
+    return update(config, status.conflicted(conflict), LOOK_OFTEN);
+  }
+
+  private Optional<String> conflict(NodeRegistryConfig config) {
+    return ClusterNode.conflict(
+        config,
+        Objects.requireNonNull(sources).getPrimaryCache().list().toList(),
+        Objects.requireNonNull(nodes).list().map(ClusterNode::of).toList());
+  }
+
+  /** Nodes that the configuration is for, those that no agent can work on included. */
+  private List<ClusterNode> selected(NodeRegistryConfig config) {
+    return Objects.requireNonNull(nodes)
+        .list()
+        .map(ClusterNode::of)
+        .filter(node -> node.matches(config.getSpec().nodeSelector()))
+        .sorted(Comparator.comparing(ClusterNode::name))
+        .toList();
+  }
+
+  private static AgentResources.Payload holding(NodeRegistryConfig config) {
+    return new AgentResources.Payload(
+        NodeConfig.holding(config.getMetadata().getName()).toJson(), List.of());
+  }
+
+  /** Whether agents that hold are not yet there on every node. */
+  private static boolean isStarting(DaemonSet daemonSet, AgentResources.Payload holding) {
+    DaemonSetStatus state = daemonSet.getStatus();
+    return holding
+            .hash()
+            .equals(template(daemonSet).getAnnotations().get(AgentResources.CONFIG_HASH))
+        && (!isObserved(daemonSet)
+            || !Objects.equals(
+                state.getCurrentNumberScheduled(), state.getDesiredNumberScheduled()));
+  }
+
+  private static boolean isObserved(DaemonSet daemonSet) {
+    return daemonSet.getStatus() != null
+        && Objects.equals(
+            daemonSet.getStatus().getObservedGeneration(), daemonSet.getMetadata().getGeneration());
+  }
+
+  private static ObjectMeta template(DaemonSet daemonSet) {
+    return daemonSet.getSpec().getTemplate().getMetadata();
+  }
+
+  private List<Pod> pods(Context<NodeRegistryConfig> context) {
+    return context.getSecondaryResourcesAsStream(Pod.class).toList();
+  }
+
+  private List<Pod> live(NodeRegistryConfig config, Context<NodeRegistryConfig> context) {
+    return context
+        .getClient()
+        .pods()
+        .inNamespace(settings.agentsNamespace())
+        .withLabels(Labels.selector(AgentResources.KIND, config.getMetadata().getName()))
+        .list()
+        .getItems();
+  }
+
+  private Rollout.Step step(
+      NodeRegistryConfig config,
+      DaemonSet daemonSet,
+      List<Pod> pods,
+      List<FailingNode> failing,
+      List<ClusterNode> selected) {
+    String newest = AgentResources.revision(template(daemonSet));
+    Set<String> wrong = failing.stream().map(FailingNode::name).collect(Collectors.toSet());
+    Set<String> unreachable =
+        selected.stream()
+            .filter(node -> !node.reachable())
+            .map(ClusterNode::name)
+            .collect(Collectors.toSet());
+    List<Rollout.Agent> agents = new ArrayList<>();
+    for (Pod pod : pods) {
+      String node = pod.getSpec().getNodeName();
+      if (node != null) {
+        agents.add(
+            new Rollout.Agent(
+                node,
+                pod.getMetadata().getName(),
+                AgentResources.revision(pod.getMetadata()).equals(newest),
+                readySince(pod),
+                wrong.contains(node),
+                pod.getMetadata().getDeletionTimestamp() != null,
+                !unreachable.contains(node)));
+      }
+    }
+    NodeRegistryConfigSpec.Rollout rollout = config.getSpec().rollout();
+    Integer desired = daemonSet.getStatus().getDesiredNumberScheduled();
+    int count = desired == null ? 0 : desired;
+    return Rollout.next(
+        agents,
+        count,
+        Rollout.maxUnavailable(rollout.maxUnavailable(), count),
+        GoDuration.parse(rollout.soak(), "spec.rollout.soak"),
+        clock.instant());
+  }
+
+  private static void replace(
+      List<Rollout.Agent> agents, List<Pod> pods, Context<NodeRegistryConfig> context) {
+    Set<String> names = agents.stream().map(Rollout.Agent::pod).collect(Collectors.toSet());
+    for (Pod pod : pods) {
+      if (names.contains(pod.getMetadata().getName())) {
+        new Applier(context).delete(pod);
+      }
+    }
+  }
+
+  /** For what can break no node: all agents that are not of the newest template. */
+  private void replaceAll(
+      NodeRegistryConfig config, DaemonSet daemonSet, Context<NodeRegistryConfig> context) {
+    if (!isObserved(daemonSet)) {
+      return;
+    }
+    String newest = AgentResources.revision(template(daemonSet));
+    for (Pod pod : live(config, context)) {
+      if (pod.getMetadata().getDeletionTimestamp() == null
+          && !AgentResources.revision(pod.getMetadata()).equals(newest)) {
+        new Applier(context).delete(pod);
+      }
+    }
   }
 
   private Optional<DaemonSet> present(NodeRegistryConfig config) {
@@ -321,7 +490,6 @@ public final class NodeConfigReconciler
   private DaemonSet applied(
       NodeRegistryConfig config,
       AgentResources.Payload payload,
-      boolean soaking,
       Context<NodeRegistryConfig> context) {
     Applier applier = new Applier(context);
     OwnerReference owner = Owner.of(config);
@@ -329,8 +497,19 @@ public final class NodeConfigReconciler
     ConfigMap map = AgentResources.configMap(name, payload, settings, owner);
     applier.createOnce(
         Objects.requireNonNull(configMaps).get(ResourceID.fromResource(map)), map, () -> map);
+    List<ClusterNode> selected = selected(config);
     return applier.apply(
-        AgentResources.daemonSet(name, config.getSpec(), payload, soaking, settings, owner),
+        AgentResources.daemonSet(
+            name,
+            config.getSpec(),
+            payload,
+            ClusterNode.runtimes(config.getSpec().runtimes(), selected),
+            selected.stream()
+                .filter(node -> node.unsupported().isPresent())
+                .map(ClusterNode::name)
+                .toList(),
+            settings,
+            owner),
         present(config));
   }
 
@@ -347,13 +526,29 @@ public final class NodeConfigReconciler
         .forEach(applier::delete);
   }
 
-  /** The reasons of agents that are not ready, from the last lines of their logs. */
-  private static List<FailingNode> failing(List<Pod> pods, Context<NodeRegistryConfig> context) {
+  /**
+   * The reasons of agents that are not ready, from the last lines of their logs; those of the
+   * newest template first, since they hold up the others.
+   */
+  private static List<FailingNode> failing(
+      List<Pod> pods, String newest, Context<NodeRegistryConfig> context) {
     List<FailingNode> failing = new ArrayList<>();
-    for (Pod pod : pods) {
+    List<Pod> sorted =
+        pods.stream()
+            .filter(
+                pod ->
+                    pod.getMetadata().getDeletionTimestamp() == null
+                        && pod.getSpec().getNodeName() != null
+                        && readySince(pod) == null)
+            .sorted(
+                Comparator.comparing(
+                        (Pod pod) -> !AgentResources.revision(pod.getMetadata()).equals(newest))
+                    .thenComparing(pod -> pod.getSpec().getNodeName()))
+            .toList();
+    for (Pod pod : sorted) {
       String node = pod.getSpec().getNodeName();
-      if (isReady(pod) || node == null || failing.size() >= 20) {
-        continue;
+      if (failing.size() >= 20) {
+        break;
       }
       try {
         String log =
@@ -379,7 +574,9 @@ public final class NodeConfigReconciler
     Map<String, Integer> counts = new TreeMap<>();
     for (Pod pod : pods) {
       Map<String, String> annotations = pod.getMetadata().getAnnotations();
-      if (!isReady(pod) || annotations == null) {
+      if (readySince(pod) == null
+          || pod.getMetadata().getDeletionTimestamp() != null
+          || annotations == null) {
         continue;
       }
       for (String sha256 : annotations.getOrDefault(AgentResources.CA_HASHES, "").split(",")) {
@@ -391,10 +588,14 @@ public final class NodeConfigReconciler
     return counts.entrySet().stream().map(e -> new CaHash(e.getKey(), e.getValue())).toList();
   }
 
-  private static boolean isReady(Pod pod) {
-    return pod.getStatus() != null
-        && pod.getStatus().getConditions().stream()
-            .anyMatch(c -> "Ready".equals(c.getType()) && "True".equals(c.getStatus()));
+  private static @Nullable Instant readySince(Pod pod) {
+    return pod.getStatus() == null
+        ? null
+        : pod.getStatus().getConditions().stream()
+            .filter(c -> "Ready".equals(c.getType()) && "True".equals(c.getStatus()))
+            .map(c -> Instant.parse(c.getLastTransitionTime()))
+            .findFirst()
+            .orElse(null);
   }
 
   @Override
@@ -405,11 +606,10 @@ public final class NodeConfigReconciler
     }
     AgentResources.Payload payload =
         new AgentResources.Payload(
-            NodeConfigs.of(
-                    config.getMetadata().getName(), config.getSpec(), Map.of(), Map.of(), true)
-                .toJson(),
+            NodeConfigs.removal(config.getMetadata().getName(), config.getSpec()).toJson(),
             List.of());
-    DaemonSet daemonSet = applied(config, payload, false, context);
+    DaemonSet daemonSet = applied(config, payload, context);
+    replaceAll(config, daemonSet, context);
     DaemonSetStatus state = daemonSet.getStatus();
     boolean restored =
         state != null

@@ -11,13 +11,23 @@ import io.kubic.mirrors.controller.support.Conditions;
 import java.time.Clock;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Computes the status of a node configuration; pure but for the clock. */
 final class NodeConfigStatus {
   static final String ROLLING = "Rolling";
+  static final String CONFLICTED = "Conflicted";
   private static final Set<String> TYPES =
-      Set.of(Conditions.READY, Conditions.RECONCILING, Conditions.STALLED, ROLLING);
+      Set.of(
+          Conditions.READY,
+          Conditions.RECONCILING,
+          Conditions.STALLED,
+          ROLLING,
+          CONFLICTED,
+          "Drifted",
+          "RestartRequired",
+          "Withdrawn");
   private static final int MAX_FAILING = 20;
 
   private final NodeRegistryConfigStatus old;
@@ -64,6 +74,25 @@ final class NodeConfigStatus {
     return unchanged();
   }
 
+  /** An older configuration has nodes of this one. */
+  NodeRegistryConfigStatus conflicted(String message) {
+    conditions.stalled(CONFLICTED, message).set(CONFLICTED, true, "OlderConfig", message);
+    return unchanged();
+  }
+
+  /** Agents are being started and touch nothing yet. */
+  NodeRegistryConfigStatus starting(DaemonSet daemonSet, List<ClusterNode> selected) {
+    DaemonSetStatus state =
+        daemonSet.getStatus() == null ? new DaemonSetStatus() : daemonSet.getStatus();
+    String message =
+        number(state.getCurrentNumberScheduled())
+            + " of "
+            + selected.size()
+            + " nodes have an agent; then the first node has its turn";
+    conditions.progressing("StartingAgents", message).set(ROLLING, true, "StartingAgents", message);
+    return unchanged();
+  }
+
   private NodeRegistryConfigStatus unchanged() {
     return new NodeRegistryConfigStatus(
         generation,
@@ -76,7 +105,21 @@ final class NodeConfigStatus {
   }
 
   NodeRegistryConfigStatus observed(
-      String hash, DaemonSet daemonSet, List<FailingNode> failing, List<CaHash> caHashes) {
+      String hash,
+      DaemonSet daemonSet,
+      List<FailingNode> failing,
+      List<CaHash> caHashes,
+      List<ClusterNode> selected,
+      Rollout.Step step,
+      boolean paused) {
+    List<FailingNode> unsupported =
+        selected.stream()
+            .filter(node -> node.unsupported().isPresent())
+            .map(
+                node ->
+                    new FailingNode(
+                        node.name(), null, "UnsupportedOS", node.unsupported().orElse("")))
+            .toList();
     DaemonSetStatus state =
         daemonSet.getStatus() == null ? new DaemonSetStatus() : daemonSet.getStatus();
     int desired = number(state.getDesiredNumberScheduled());
@@ -85,7 +128,8 @@ final class NodeConfigStatus {
     boolean seen =
         state.getObservedGeneration() != null
             && state.getObservedGeneration().equals(daemonSet.getMetadata().getGeneration());
-    boolean done = seen && updated == desired && ready == desired;
+    boolean done =
+        seen && updated == desired && ready == desired && hash.equals(applied(daemonSet));
     String progress = ready + " of " + desired + " nodes are ready, " + updated + " updated";
     if (seen && desired == 0) {
       conditions.progressing("NoNodes", "no node matches spec.nodeSelector");
@@ -100,15 +144,54 @@ final class NodeConfigStatus {
     } else {
       conditions.progressing("RollingOut", progress);
     }
-    conditions.set(ROLLING, !done, done ? "Applied" : "RollingOut", progress);
+    String why = done ? "Applied" : step.halted() ? "Halted" : paused ? "Paused" : "RollingOut";
+    conditions.set(
+        ROLLING,
+        !done && !step.halted() && !paused,
+        why,
+        step.halted()
+            ? progress
+                + "; no node follows while one with the newest configuration fails: mend it, or"
+                + " change the configuration"
+            : progress);
+    about(failing, "Withdrawn", "MirrorUnreachable");
+    about(failing, "Drifted", "Drifted");
+    about(failing, "RestartRequired", "RuntimeConfigRequired");
     return new NodeRegistryConfigStatus(
         generation,
         handled,
         conditions.list(),
         hash,
-        new NodeRegistryConfigStatus.Nodes(desired, updated, ready, failing.size()),
-        failing.stream().limit(MAX_FAILING).toList(),
+        new NodeRegistryConfigStatus.Nodes(
+            desired, updated, ready, failing.size(), unsupported.size()),
+        Stream.concat(failing.stream(), unsupported.stream()).limit(MAX_FAILING).toList(),
         caHashes);
+  }
+
+  /** A condition that stands while a node reports a reason. */
+  private void about(List<FailingNode> failing, String type, String reason) {
+    List<FailingNode> nodes =
+        failing.stream().filter(node -> reason.equals(node.reason())).toList();
+    if (!nodes.isEmpty()) {
+      FailingNode first = nodes.getFirst();
+      conditions.set(
+          type,
+          true,
+          reason,
+          first.name()
+              + ": "
+              + first.message()
+              + (nodes.size() == 1 ? "" : " (and " + (nodes.size() - 1) + " more nodes)"));
+    }
+  }
+
+  private static @Nullable String applied(DaemonSet daemonSet) {
+    return daemonSet
+        .getSpec()
+        .getTemplate()
+        .getMetadata()
+        .getAnnotations()
+        .get(AgentResources.CONFIG_HASH);
   }
 
   private static int number(@Nullable Integer n) {

@@ -18,15 +18,13 @@ final class NodeConfigs {
   /**
    * @param derived source host to location, from the lists that fill the registry
    * @param authorities {@code host:port} to CA bundle in PEM
-   * @param remove the document that takes everything back
    * @throws InvalidSpecException naming the field that cannot be carried out
    */
   static NodeConfig of(
       String name,
       NodeRegistryConfigSpec spec,
       Map<String, String> derived,
-      Map<String, String> authorities,
-      boolean remove) {
+      Map<String, String> authorities) {
     SortedMap<String, NodeConfig.Source> sources = new TreeMap<>();
     derived.forEach(
         (host, location) ->
@@ -54,9 +52,23 @@ final class NodeConfigs {
       sources.put(
           mirror.source(), new NodeConfig.Source(mirror.source(), endpoints, mirror.policy()));
     }
+    return document(name, spec, List.copyOf(sources.values()), authorities, false);
+  }
+
+  /** Takes everything back. */
+  static NodeConfig removal(String name, NodeRegistryConfigSpec spec) {
+    return document(name, spec, List.of(), Map.of(), true);
+  }
+
+  private static NodeConfig document(
+      String name,
+      NodeRegistryConfigSpec spec,
+      List<NodeConfig.Source> sources,
+      Map<String, String> authorities,
+      boolean remove) {
     return new NodeConfig(
         name,
-        List.copyOf(sources.values()),
+        sources,
         spec.blockedRegistries(),
         spec.unqualifiedSearchRegistries(),
         spec.shortNameMode(),
@@ -71,6 +83,7 @@ final class NodeConfigs {
         new NodeConfig.Verify(spec.verify().mode(), spec.verify().image()),
         spec.driftPolicy(),
         spec.removalPolicy(),
-        remove);
+        remove,
+        false);
   }
 }

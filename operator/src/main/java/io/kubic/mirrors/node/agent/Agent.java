@@ -37,6 +37,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -60,6 +62,15 @@ public final class Agent {
   /** How long a full proof counts; looks at the mirrors go on in between. */
   private static final Duration PROOF = Duration.ofMinutes(5);
 
+  /** How often files are looked at, however seldom mirrors are: drift is found within a minute. */
+  private static final Duration FILES = Duration.ofSeconds(30);
+
+  /** Whoever has not answered by then did not answer, whatever he drips. */
+  private static final Duration LOOK = Duration.ofSeconds(8);
+
+  /** Between looks at a mirror about which something is about to be decided. */
+  private static final Duration UNDECIDED = Duration.ofSeconds(2);
+
   private final String node;
   private final Path file;
   private final HostRoot host;
@@ -77,6 +88,8 @@ public final class Agent {
   private @Nullable Prober prober;
   private @Nullable Health health;
   private @Nullable Instant proven;
+  private @Nullable Instant looked;
+  private Map<String, String> dark = Map.of();
   private Map<Location, String> refusals = Map.of();
 
   /** Makes a prober with the times of a configuration. */
@@ -142,12 +155,8 @@ public final class Agent {
     Duration wait = Duration.ofSeconds(10);
     try {
       NodeConfig current = load();
-      wait = current.interval();
       next = round(current);
-      Health looks = health;
-      if (looks != null && looks.isUndecided()) {
-        wait = wait.dividedBy(2);
-      }
+      wait = interval(current).compareTo(FILES) < 0 ? interval(current) : FILES;
     } catch (InvalidSpecException e) {
       next = state(NodeReason.InvalidConfig, "", String.valueOf(e.getMessage()), false);
     } catch (IOException | UncheckedIOException e) {
@@ -159,6 +168,14 @@ public final class Agent {
     state = next;
     lastRound = clock.instant();
     return wait;
+  }
+
+  /** Until the next look at the mirrors. */
+  private Duration interval(NodeConfig current) {
+    Health looks = health;
+    return looks != null && looks.isUndecided() && UNDECIDED.compareTo(current.interval()) < 0
+        ? UNDECIDED
+        : current.interval();
   }
 
   /** Lets go of the node; nothing is taken back. */
@@ -176,13 +193,26 @@ public final class Agent {
       prober = probers.create(known);
       health = new Health(known.health().failureThreshold(), known.health().successThreshold());
       proven = null;
+      looked = null;
       refusals = Map.of();
     }
     return known;
   }
 
   private NodeState round(NodeConfig current) throws IOException, InterruptedException {
+    if (current.hold()) {
+      return state(NodeReason.Holding, "", "nothing is changed before its turn", true)
+          .with("", List.of(), List.of());
+    }
     if (!files.acquire()) {
+      String owner = files.journal().config();
+      if (current.remove() && !owner.isEmpty() && !owner.equals(current.name())) {
+        return state(
+            NodeReason.Removed,
+            "",
+            "the node belongs to " + owner + "; nothing to take back",
+            true);
+      }
       return state(
           NodeReason.Conflicted, "", "another agent works on this node; it is waited for", false);
     }
@@ -201,7 +231,13 @@ public final class Agent {
           false);
     }
     Health looks = Objects.requireNonNull(health);
-    Map<String, String> dark = look(current, looks);
+    Instant last = looked;
+    if (last == null
+        || Duration.between(last, clock.instant()).plusMillis(500).compareTo(interval(current))
+            >= 0) {
+      looked = clock.instant();
+      dark = look(current, looks, journal);
+    }
     Set<Location> withdrawn = withdrawn(current, looks);
     if (!journal.hash().equals(current.hash())) {
       Optional<String> waiting = unprovenSource(current, dark);
@@ -274,12 +310,25 @@ public final class Agent {
   }
 
   /** Looks at every registry, all at once; returns those that did not answer just now. */
-  private Map<String, String> look(NodeConfig current, Health looks) throws InterruptedException {
+  private Map<String, String> look(NodeConfig current, Health looks, Journal journal)
+      throws InterruptedException {
     Map<String, Endpoint> registries = new TreeMap<>();
     for (Endpoint endpoint : current.endpoints()) {
       registries.putIfAbsent(endpoint.location().registry(), endpoint);
     }
     looks.keep(registries.keySet());
+    for (String registry : registries.keySet()) {
+      boolean used =
+          journal.files().entrySet().stream()
+              .anyMatch(
+                  file ->
+                      !file.getKey().endsWith(".crt")
+                          && (file.getValue().contains(registry + "/")
+                              || file.getValue().contains(registry + "\"")));
+      if (used || journal.hash().equals(current.hash())) {
+        looks.assume(registry, used);
+      }
+    }
     Prober eye = Objects.requireNonNull(prober);
     Map<String, Prober.Sight> sights =
         all(
@@ -500,6 +549,7 @@ public final class Agent {
   private <K> Map<K, Prober.Sight> all(
       Map<K, Endpoint> endpoints, java.util.function.Function<Endpoint, Prober.Sight> look)
       throws InterruptedException {
+    long start = System.nanoTime();
     Map<K, Future<Prober.Sight>> running = new LinkedHashMap<>();
     endpoints.forEach(
         (key, endpoint) -> {
@@ -509,7 +559,19 @@ public final class Agent {
     Map<K, Prober.Sight> sights = new LinkedHashMap<>();
     for (Map.Entry<K, Future<Prober.Sight>> entry : running.entrySet()) {
       try {
-        sights.put(entry.getKey(), entry.getValue().get());
+        sights.put(
+            entry.getKey(),
+            entry
+                .getValue()
+                .get(
+                    Math.max(1, LOOK.toNanos() - (System.nanoTime() - start)),
+                    TimeUnit.NANOSECONDS));
+      } catch (TimeoutException e) {
+        entry.getValue().cancel(true);
+        sights.put(
+            entry.getKey(),
+            new Prober.Sight.Unreachable(
+                entry.getKey() + " did not answer within " + LOOK.toSeconds() + " s"));
       } catch (ExecutionException e) {
         sights.put(entry.getKey(), new Prober.Sight.Unreachable(String.valueOf(e.getCause())));
       }

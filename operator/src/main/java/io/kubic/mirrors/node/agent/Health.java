@@ -7,8 +7,8 @@ import java.util.TreeSet;
 
 /**
  * Which registries are in service, from looks at them: one that fails a number of times in a row is
- * out, one that answers a number of times in a row is in again. The first look decides by itself:
- * nothing is pointed at a mirror that never answered.
+ * out, one that answers a number of times in a row is in again. Of a registry that nothing was
+ * known of the first look decides by itself: nothing is pointed at a mirror that never answered.
  */
 final class Health {
   private final int failures;
@@ -19,6 +19,16 @@ final class Health {
   Health(int failures, int successes) {
     this.failures = failures;
     this.successes = successes;
+  }
+
+  /**
+   * What the node's files say of a registry that was not looked at yet: an agent that starts anew
+   * neither withdraws a mirror for one failure, nor brings one back for one answer.
+   */
+  void assume(String registry, boolean inService) {
+    if (streaks.putIfAbsent(registry, 0) == null && !inService) {
+      out.add(registry);
+    }
   }
 
   /** Notes a look at a registry. */

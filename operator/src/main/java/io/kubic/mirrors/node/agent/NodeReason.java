@@ -8,6 +8,8 @@ public enum NodeReason {
   Removed,
   /** The first round is under way. */
   Starting,
+  /** The node's turn is yet to come; nothing is touched. */
+  Holding,
   /** Another agent holds the node. */
   Conflicted,
   /** The configuration cannot be read. */

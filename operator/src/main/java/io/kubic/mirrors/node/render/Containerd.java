@@ -153,13 +153,12 @@ public final class Containerd {
     return source.substring(0, source.indexOf('/'));
   }
 
-  /** The CA of every endpoint that has one, in the directory of its registry. */
+  /**
+   * The CA of every registry that has one, in the directory of the registry; of a mirror that is
+   * withdrawn just now, too: what is trusted does not depend on who answers.
+   */
   static List<NodeFile> trust(NodeConfig config, String directory) {
-    return config.sources().stream()
-        .flatMap(source -> source.endpoints().stream())
-        .map(endpoint -> endpoint.location().registry())
-        .filter(config.authorities()::containsKey)
-        .distinct()
+    return config.authorities().keySet().stream()
         .map(
             registry ->
                 new NodeFile(

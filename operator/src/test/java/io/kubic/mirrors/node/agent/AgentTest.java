@@ -11,9 +11,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -34,6 +37,7 @@ class AgentTest {
   private final List<String> lines = new ArrayList<>();
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private boolean mirrorAnswers = true;
+  private Instant now = Instant.parse("2026-01-01T00:00:00Z");
   private @Nullable Agent agent;
 
   @BeforeEach
@@ -232,6 +236,92 @@ class AgentTest {
     assertThat(round().ready()).isTrue();
   }
 
+  @Test
+  void anAgentThatStartsAnewDoesNotWithdrawAMirrorForOneFailure() throws Exception {
+    round();
+    restart();
+    mirrorAnswers = false;
+    assertThat(round().withdrawn()).isEmpty();
+    assertThat(host().resolve(HOSTS)).exists();
+    round();
+    assertThat(round().withdrawn()).isNotEmpty();
+    assertThat(host().resolve(HOSTS)).doesNotExist();
+    restart();
+    mirrorAnswers = true;
+    assertThat(round().withdrawn()).as("one answer does not bring it back").isNotEmpty();
+    assertThat(round().ready()).isTrue();
+  }
+
+  @Test
+  void theCaOfAWithdrawnMirrorStaysTrusted() throws Exception {
+    String pem =
+        new String(
+                Objects.requireNonNull(AgentTest.class.getResourceAsStream("../render/ca.pem"))
+                    .readAllBytes(),
+                StandardCharsets.US_ASCII)
+            .replace("\n", "\\n");
+    configure("AllowContactingSource", ", \"authorities\": {\"10.96.1.2:5000\": \"" + pem + "\"}");
+    List<String> trusted = round().caSha256();
+    assertThat(trusted).hasSize(1);
+    mirrorAnswers = false;
+    for (int i = 0; i < 4; i++) {
+      round();
+    }
+    assertThat(host().resolve(HOSTS)).doesNotExist();
+    assertThat(round().caSha256()).isEqualTo(trusted);
+  }
+
+  @Test
+  void aMirrorIsNeverWithdrawnWhereTheSourceMustNotBeContacted() throws Exception {
+    configure("NeverContactSource", "");
+    round();
+    mirrorAnswers = false;
+    for (int i = 0; i < 10; i++) {
+      assertThat(round().withdrawn()).isEmpty();
+    }
+    assertThat(text(HOSTS)).contains("server = \"https://10.96.1.2:5000");
+    assertThat(text(DROP_IN)).contains("blocked = true");
+  }
+
+  @Test
+  void aRoundComesAtLeastTwiceAMinuteHoweverSeldomMirrorsAreLookedAt() throws Exception {
+    configure("AllowContactingSource", ", \"health\": {\"interval\": \"1h\"}");
+    round();
+    assertThat(Objects.requireNonNull(agent).round()).isLessThanOrEqualTo(Duration.ofSeconds(30));
+    put(DROP_IN, "# Managed by Mirror Operator, not quite\n");
+    round();
+    assertThat(text(DROP_IN)).contains("[[registry]]");
+  }
+
+  @Test
+  void anAgentWhoseTurnHasNotComeTouchesNothing() throws Exception {
+    Map<String, String> before = tree();
+    configure("AllowContactingSource", ", \"hold\": true");
+    NodeState state = round();
+    assertThat(state.ready()).isTrue();
+    assertThat(state.reason()).isEqualTo(NodeReason.Holding);
+    assertThat(tree()).isEqualTo(before);
+    assertThat(host().resolve("var")).doesNotExist();
+  }
+
+  @Test
+  void removalOfAConfigurationThatNeverHadTheNodeIsDoneAtOnce() throws Exception {
+    round();
+    Agent owner = agent;
+    agent = null;
+    configure("AllowContactingSource", ", \"remove\": true");
+    Path file = directory.resolve("nodeconfig.json");
+    Files.writeString(file, Files.readString(file).replace("default", "other"));
+    assertThat(round().reason()).isEqualTo(NodeReason.Removed);
+    assertThat(host().resolve(HOSTS)).exists();
+    owner.close();
+  }
+
+  private void restart() throws IOException {
+    Objects.requireNonNull(agent).close();
+    agent = null;
+  }
+
   private NodeState round() throws InterruptedException {
     if (agent == null) {
       agent =
@@ -242,9 +332,25 @@ class AgentTest {
               "",
               _ -> new Fake(),
               executor,
-              Clock.systemUTC(),
+              new Clock() {
+                @Override
+                public java.time.ZoneId getZone() {
+                  return java.time.ZoneOffset.UTC;
+                }
+
+                @Override
+                public Clock withZone(java.time.ZoneId zone) {
+                  return this;
+                }
+
+                @Override
+                public Instant instant() {
+                  return now;
+                }
+              },
               lines::add);
     }
+    now = now.plusSeconds(10);
     agent.round();
     return agent.state();
   }

@@ -9,10 +9,10 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.SourcePolicy;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.node.Location;
 import io.kubic.mirrors.node.NodeConfig;
-import io.kubic.mirrors.node.render.Containerd;
 import io.kubic.mirrors.node.render.Containers;
 import io.kubic.mirrors.node.render.NodeFile;
 import io.kubic.mirrors.node.render.Note;
+import io.kubic.mirrors.node.render.Preview;
 import io.kubic.mirrors.node.render.Rendering;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -21,7 +21,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -40,16 +39,6 @@ import picocli.CommandLine.Spec;
             + " say with --registry how nodes reach that registry; its sources come from the"
             + " MirrorLists in the same file and from --source.")
 final class RenderCommand implements Callable<Integer> {
-  /** What files are written for. */
-  enum Kind {
-    containerd,
-    k3s,
-    rke2,
-    docker,
-    crio,
-    podman
-  }
-
   @Option(
       names = {"-f", "--filename"},
       required = true,
@@ -62,7 +51,7 @@ final class RenderCommand implements Callable<Integer> {
       required = true,
       paramLabel = "NAME",
       description = "One of ${COMPLETION-CANDIDATES}.")
-  private Kind runtime;
+  private Preview runtime;
 
   @Option(
       names = "--out",
@@ -88,22 +77,24 @@ final class RenderCommand implements Callable<Integer> {
       description = "CA certificates of the registry, PEM.")
   private @Nullable Path ca;
 
+  @Option(
+      names = "--rewrite",
+      description =
+          "CRI-O and podman: give each source the mirror as its location, as in the how-to of 2019,"
+              + " instead of a mirror that is tried first. The source is then never asked, and an"
+              + " image that the mirror lacks cannot be pulled.")
+  private boolean rewrite;
+
   @Spec private CommandSpec spec;
 
   @Override
   public Integer call() throws IOException {
     NodeConfig config = config();
+    if (rewrite && runtime != Preview.crio && runtime != Preview.podman) {
+      throw new CommandException(ExitCode.USAGE, "--rewrite: is for crio and podman");
+    }
     Rendering rendering =
-        switch (runtime) {
-          case containerd -> Containerd.render(config, "/etc/containerd/certs.d", Map.of());
-          case k3s, rke2 ->
-              Containerd.render(
-                  config,
-                  "/var/lib/rancher/" + runtime + "/agent/etc/containerd/certs.d",
-                  Map.of());
-          case docker -> Containerd.render(config, "/etc/docker/certs.d", Map.of());
-          case crio, podman -> Containers.render(config, Containers.DIRECTORY);
-        };
+        rewrite ? Containers.rewrite(config, Containers.DIRECTORY) : runtime.render(config);
     PrintWriter print = spec.commandLine().getOut();
     boolean first = true;
     for (NodeFile written : rendering.files()) {

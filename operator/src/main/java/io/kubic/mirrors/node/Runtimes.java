@@ -38,12 +38,13 @@ public final class Runtimes {
   public static Optional<String> unsupported(String osImage) {
     if (osImage.startsWith("Talos")) {
       return Optional.of(
-          "Talos has no writable /etc; put the mirrors into its machine configuration");
+          "Talos has no writable /etc; patch its machine configuration with the key 'talos' of the"
+              + " ConfigMap in status.renderedRef");
     }
     if (osImage.startsWith("Bottlerocket")) {
       return Optional.of(
-          "Bottlerocket has no writable /etc; put the mirrors into"
-              + " settings.container-registry");
+          "Bottlerocket has no writable /etc; apply the key 'bottlerocket' of the ConfigMap in"
+              + " status.renderedRef to its settings");
     }
     return Optional.empty();
   }

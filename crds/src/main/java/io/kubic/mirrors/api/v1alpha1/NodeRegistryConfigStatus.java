@@ -14,6 +14,9 @@ public record NodeRegistryConfigStatus(
     List<Condition> conditions,
     @JsonPropertyDescription("Content hash of the configuration that goes out.")
         @Nullable String configHash,
+    @JsonPropertyDescription(
+            "ConfigMap with the exact files of each runtime, and patches for Talos and Bottlerocket.")
+        @Nullable ObjectRef renderedRef,
     @Nullable Nodes nodes,
     List<FailingNode> failingNodes,
     List<CaHash> caHashes) {

@@ -29,6 +29,8 @@ import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Pods;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.node.HostMount;
+import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.node.render.Preview;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -79,6 +81,19 @@ final class AgentResources {
         .withMetadata(meta(payload.configMap(config), config, settings, owner))
         .withImmutable(true)
         .withData(Map.of("nodeconfig.json", payload.json()))
+        .build();
+  }
+
+  /** What a node of each runtime gets, as {@code kubectl mirror render} prints it. */
+  static ConfigMap rendered(
+      String config, NodeConfig resolved, Settings settings, OwnerReference owner) {
+    Map<String, String> data = new TreeMap<>();
+    for (Preview preview : Preview.values()) {
+      data.put(preview.name(), Preview.listing(preview.render(resolved)));
+    }
+    return new ConfigMapBuilder()
+        .withMetadata(meta(name(config) + "-rendered", config, settings, owner))
+        .withData(data)
         .build();
   }
 

@@ -338,7 +338,15 @@ public final class NodeConfigReconciler
       replace(step.replace(), live, context);
     }
     NodeRegistryConfigStatus next =
-        status.observed(payload.hash(), daemonSet, failing, caHashes(pods), selected, step, paused);
+        status.observed(
+            payload.hash(),
+            daemonSet,
+            failing,
+            caHashes(pods),
+            selected,
+            step,
+            paused,
+            rendered(config, resolved, context));
     boolean settled =
         next.conditions().stream().anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
     if (settled) {
@@ -480,6 +488,17 @@ public final class NodeConfigReconciler
     }
   }
 
+  /** What nodes get, for people, and for nodes that only have an API. */
+  private ObjectRef rendered(
+      NodeRegistryConfig config, NodeConfig resolved, Context<NodeRegistryConfig> context) {
+    ConfigMap map =
+        AgentResources.rendered(
+            config.getMetadata().getName(), resolved, settings, Owner.of(config));
+    new Applier(context)
+        .apply(map, Objects.requireNonNull(configMaps).get(ResourceID.fromResource(map)));
+    return new ObjectRef(map.getMetadata().getName(), map.getMetadata().getNamespace());
+  }
+
   private Optional<DaemonSet> present(NodeRegistryConfig config) {
     return Objects.requireNonNull(daemonSets)
         .get(
@@ -522,7 +541,10 @@ public final class NodeConfigReconciler
     Applier applier = new Applier(context);
     context
         .getSecondaryResourcesAsStream(ConfigMap.class)
-        .filter(map -> !map.getMetadata().getName().equals(newest))
+        .filter(
+            map ->
+                Boolean.TRUE.equals(map.getImmutable())
+                    && !map.getMetadata().getName().equals(newest))
         .forEach(applier::delete);
   }
 

@@ -7,6 +7,7 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus.CaHash;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus.FailingNode;
+import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Conditions;
 import java.time.Clock;
 import java.util.List;
@@ -43,7 +44,8 @@ final class NodeConfigStatus {
   }
 
   static NodeRegistryConfigStatus empty() {
-    return new NodeRegistryConfigStatus(null, null, List.of(), null, null, List.of(), List.of());
+    return new NodeRegistryConfigStatus(
+        null, null, List.of(), null, null, null, List.of(), List.of());
   }
 
   static NodeRegistryConfigStatus comparable(@Nullable NodeRegistryConfigStatus status) {
@@ -53,6 +55,7 @@ final class NodeConfigStatus {
         s.lastHandledReconcileAt(),
         Conditions.only(s.conditions(), TYPES),
         s.configHash(),
+        s.renderedRef(),
         s.nodes(),
         s.failingNodes(),
         s.caHashes());
@@ -99,6 +102,7 @@ final class NodeConfigStatus {
         handled,
         conditions.list(),
         old.configHash(),
+        old.renderedRef(),
         old.nodes(),
         old.failingNodes(),
         old.caHashes());
@@ -111,7 +115,8 @@ final class NodeConfigStatus {
       List<CaHash> caHashes,
       List<ClusterNode> selected,
       Rollout.Step step,
-      boolean paused) {
+      boolean paused,
+      ObjectRef rendered) {
     List<FailingNode> unsupported =
         selected.stream()
             .filter(node -> node.unsupported().isPresent())
@@ -162,6 +167,7 @@ final class NodeConfigStatus {
         handled,
         conditions.list(),
         hash,
+        rendered,
         new NodeRegistryConfigStatus.Nodes(
             desired, updated, ready, failing.size(), unsupported.size()),
         Stream.concat(failing.stream(), unsupported.stream()).limit(MAX_FAILING).toList(),

@@ -91,6 +91,51 @@ public final class Containers {
     return new Rendering(files, notes);
   }
 
+  /**
+   * The form of the 2019 how-to: a table whose location is the mirror. The source is never asked,
+   * without being blocked. Only a source with one mirror for all references can be written so.
+   */
+  public static Rendering rewrite(NodeConfig config, String directory) {
+    List<NodeFile> files = new ArrayList<>(Containerd.trust(config, directory + "/certs.d"));
+    List<Note> notes = new ArrayList<>();
+    Toml toml = new Toml().comment(NodeFile.marker(config));
+    boolean any = false;
+    for (Source source : config.sources()) {
+      Endpoint endpoint = source.endpoints().getFirst();
+      if (source.endpoints().size() > 1
+          || endpoint.pull() != Pull.All
+          || isIpv6(endpoint.location().registry())
+          || isIpv6(source.source())
+          || source.isWildcard()) {
+        notes.add(
+            new Note(
+                source.source(),
+                true,
+                "a location is one place for all references; "
+                    + source.source()
+                    + " needs a table with mirrors"));
+        continue;
+      }
+      toml.element("registry")
+          .put("prefix", source.source())
+          .put("location", endpoint.location().toString());
+      if (endpoint.insecure()) {
+        toml.put("insecure", true);
+      }
+      any = true;
+    }
+    for (String blocked : config.blocked()) {
+      table(toml, blocked, true);
+      any = true;
+    }
+    if (any) {
+      files.add(
+          new NodeFile(
+              directory + "/registries.conf.d/" + DROP_IN, NodeFile.Kind.DROP_IN, toml.toString()));
+    }
+    return new Rendering(files, notes);
+  }
+
   private static boolean isIpv6(String location) {
     return location.startsWith("[");
   }

@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.snakeyaml.engine.v2.api.Load;
+import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.tomlj.Toml;
 import org.tomlj.TomlParseResult;
 
@@ -44,6 +46,74 @@ class RenderTest {
   @Test
   void theContainersLibraryAsItWas() throws Exception {
     golden("containers.txt", Containers.render(CONFIG, "/etc/containers"));
+  }
+
+  @Test
+  void talosReadsWhatWasMeant() throws Exception {
+    Rendering rendering = Talos.render(CONFIG);
+    List<Object> documents = new ArrayList<>();
+    new Load(LoadSettings.builder().build())
+        .loadAllFromString(rendering.files().getFirst().content())
+        .forEach(documents::add);
+    assertThat(documents)
+        .containsExactly(
+            Map.of(
+                "apiVersion", "v1alpha1",
+                "kind", "RegistryMirrorConfig",
+                "name", "quay.example:8443",
+                "endpoints", List.of(Map.of("url", "https://n.lan/v2/q", "overridePath", true)),
+                "skipFallback", true),
+            Map.of(
+                "apiVersion", "v1alpha1",
+                "kind", "RegistryMirrorConfig",
+                "name", "registry.opensuse.org",
+                "endpoints",
+                    List.of(
+                        Map.of(
+                            "url",
+                            "https://10.96.1.2:5000/v2/registry.opensuse.org",
+                            "overridePath",
+                            true))),
+            Map.of(
+                "apiVersion", "v1alpha1",
+                "kind", "RegistryMirrorConfig",
+                "name", "evil.example",
+                "endpoints", List.of(),
+                "skipFallback", true),
+            Map.of(
+                "apiVersion", "v1alpha1",
+                "kind", "RegistryTLSConfig",
+                "name", "n.lan",
+                "insecureSkipVerify", true));
+    assertThat(rendering.notes())
+        .extracting(Note::source)
+        .containsExactly("*.corp.example", "docker.io/library", "quay.example:8443");
+  }
+
+  @Test
+  void bottlerocketReadsWhatWasMeantAndIsNotSaidToForbidAnything() {
+    Rendering rendering = Bottlerocket.render(CONFIG);
+    TomlParseResult toml = Toml.parse(rendering.files().getFirst().content());
+    assertThat(toml.errors()).isEmpty();
+    assertThat(toml.getArray("settings.container-registry.mirrors").size()).isEqualTo(1);
+    assertThat(toml.getArray("settings.container-registry.mirrors").getTable(0).toMap().toString())
+        .contains("registry.opensuse.org");
+    assertThat(rendering.notes())
+        .filteredOn(Note::forbidden)
+        .extracting(Note::source)
+        .containsExactly("quay.example:8443", "evil.example");
+  }
+
+  @Test
+  void theFormOfTheHowToAsksTheMirrorAlone() throws Exception {
+    Rendering rendering = Containers.rewrite(CONFIG, "/etc/containers");
+    RegistriesConf conf = RegistriesConf.parse(rendering.files().getLast().content(), "f");
+    assertThat(conf.attempts(ImageName.parse("registry.opensuse.org/kubic/x:1", "i")))
+        .extracting(Attempt::toString)
+        .containsExactly("10.96.1.2:5000/registry.opensuse.org/kubic/x:1");
+    assertThat(rendering.notes())
+        .extracting(Note::source)
+        .containsExactly("*.corp.example", "quay.example:8443");
   }
 
   @Test

@@ -57,6 +57,11 @@ final class ApiServer implements BeforeAllCallback, ParameterResolver {
         Lab.join(List.of(Lab.tool("kubectl")), arguments));
   }
 
+  /** The administrator's kubeconfig. */
+  Path kubeconfig() {
+    return kubeconfig;
+  }
+
   private void start() throws IOException, GeneralSecurityException {
     String etcd = Lab.tool("etcd");
     String apiServer = Lab.tool("kube-apiserver");

@@ -23,6 +23,12 @@ public final class Api {
   /** {@code true}: a CA whose key is lost may get a successor at once. */
   public static final String REPLACE_LOST_CA = GROUP + "/replace-lost-ca";
 
+  /** {@code true}: a registry is deleted although nodes still pull from it. */
+  public static final String FORCE_DELETE = GROUP + "/force-delete";
+
+  /** A time: a loss of content that was found before it is accepted, and the registry is Ready. */
+  public static final String ACCEPT_DATA_LOSS = GROUP + "/accept-data-loss";
+
   /** A Go duration of hours, minutes, seconds and milliseconds, as in {@code 1h30m}. */
   static final String DURATION = "^([0-9]+(ms|s|m|h))+$";
 

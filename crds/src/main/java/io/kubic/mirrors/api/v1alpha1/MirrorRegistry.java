@@ -24,6 +24,10 @@ import io.fabric8.kubernetes.model.annotation.Version;
     jsonPath = ".status.endpoint.url",
     type = AdditionalPrinterColumn.Type.STRING)
 @AdditionalPrinterColumn(
+    name = "USED",
+    jsonPath = ".status.storage.used",
+    type = AdditionalPrinterColumn.Type.STRING)
+@AdditionalPrinterColumn(
     name = "CERT-EXPIRES",
     jsonPath = ".status.certificate.notAfter",
     type = AdditionalPrinterColumn.Type.STRING)

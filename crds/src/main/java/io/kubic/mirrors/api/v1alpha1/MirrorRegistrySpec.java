@@ -10,6 +10,7 @@ import io.fabric8.generator.annotation.Required;
 import io.fabric8.generator.annotation.Size;
 import io.fabric8.generator.annotation.ValidationRule;
 import io.fabric8.kubernetes.api.model.Affinity;
+import io.fabric8.kubernetes.api.model.LabelSelector;
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.fabric8.kubernetes.api.model.ResourceRequirements;
 import io.fabric8.kubernetes.api.model.Toleration;
@@ -50,8 +51,8 @@ public record MirrorRegistrySpec(
   public MirrorRegistrySpec {
     replicas = replicas == null ? 1 : replicas;
     storage = storage == null ? new Storage(null, null, null, null, null) : storage;
-    endpoint = endpoint == null ? new Endpoint(null, null, null) : endpoint;
-    auth = auth == null ? new Auth(null, null, null, null, null, null) : auth;
+    endpoint = endpoint == null ? new Endpoint(null, null, null, null, null, null) : endpoint;
+    auth = auth == null ? new Auth(null, null, null, null, null, null, null) : auth;
     certificates = certificates == null ? new Certificates(null, null, null, null) : certificates;
     sparseIndexes = sparseIndexes == null || sparseIndexes;
     pullSecretsRef = pullSecretsRef == null ? List.of() : List.copyOf(pullSecretsRef);
@@ -168,19 +169,45 @@ public record MirrorRegistrySpec(
 
   /** One origin for registry and tokens. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)
+  @ValidationRule(
+      value = "!has(self.type) || !(self.type in ['NodePort', 'Ingress']) || has(self.hostname)",
+      message = "NodePort and Ingress need a hostname that nodes resolve")
   public record Endpoint(
+      @JsonPropertyDescription("How traffic from outside of the pods' network comes in.")
+          @Default("ClusterIP")
+          EndpointType type,
       @JsonPropertyDescription("Nodes use this name instead of an address; they must resolve it.")
           @Pattern("^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
           @Size(max = 253)
           @Nullable String hostname,
-      @Default("5000") @Min(1) @Max(65535) Integer port,
+      @JsonPropertyDescription("Port of the Service; a NodePort is allocated, an Ingress has 443.")
+          @Default("5000")
+          @Min(1)
+          @Max(65535)
+          Integer port,
       @JsonPropertyDescription("Further DNS names or addresses for the certificate.")
           @Size(max = 32)
-          List<@Pattern("^[a-zA-Z0-9*]([-a-zA-Z0-9.:]*[a-zA-Z0-9])?$") String> extraNames) {
+          List<@Pattern("^[a-zA-Z0-9*]([-a-zA-Z0-9.:]*[a-zA-Z0-9])?$") String> extraNames,
+      @JsonPropertyDescription("Class of the Ingress; default: the cluster's default class.")
+          @Pattern(Api.NAME)
+          @Size(max = 253)
+          @Nullable String ingressClassName,
+      @JsonPropertyDescription("For the Ingress or the Service of type LoadBalancer.")
+          Map<String, String> annotations) {
     public Endpoint {
+      type = type == null ? EndpointType.ClusterIP : type;
       port = port == null ? 5000 : port;
       extraNames = extraNames == null ? List.of() : List.copyOf(extraNames);
+      annotations = annotations == null ? Map.of() : Map.copyOf(annotations);
     }
+  }
+
+  /** How traffic comes in. */
+  public enum EndpointType {
+    ClusterIP,
+    NodePort,
+    LoadBalancer,
+    Ingress
   }
 
   /** Who may do what. */
@@ -199,7 +226,9 @@ public record MirrorRegistrySpec(
           @Pattern(Api.DURATION)
           String tokenLifetime,
       @JsonPropertyDescription("When the passwords of the generated users are replaced.")
-          PasswordRotation passwordRotation) {
+          PasswordRotation passwordRotation,
+      @JsonPropertyDescription("Where the pull credentials are kept besides this namespace.")
+          @Nullable PullSecret pullSecret) {
     public Auth {
       mode = mode == null ? AuthMode.Token : mode;
       anonymousPull = anonymousPull == null || anonymousPull;
@@ -234,6 +263,12 @@ public record MirrorRegistrySpec(
       overlap = overlap == null ? "24h" : overlap;
     }
   }
+
+  /** A Secret with the pull credentials in other namespaces. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record PullSecret(
+      @JsonPropertyDescription("Namespaces by label; {} means all.") @Required
+          LabelSelector namespaceSelector) {}
 
   /** Whether tokens are asked for. */
   public enum AuthMode {

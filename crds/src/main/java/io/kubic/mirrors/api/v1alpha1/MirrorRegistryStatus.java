@@ -1,6 +1,7 @@
 package io.kubic.mirrors.api.v1alpha1;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import io.fabric8.generator.annotation.Required;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +17,7 @@ public record MirrorRegistryStatus(
     @Nullable Certificate certificate,
     @Nullable NodesTrusting nodesTrusting,
     @Nullable Credentials credentials,
+    @Nullable Storage storage,
     @Nullable Integer replicas,
     @Nullable Integer readyReplicas,
     @Nullable String version) {
@@ -24,9 +26,44 @@ public record MirrorRegistryStatus(
     conditions = conditions == null ? List.of() : List.copyOf(conditions);
   }
 
-  /** Where nodes pull from. */
+  /**
+   * Where nodes pull from.
+   *
+   * @param previous where they pulled from before, as long as it is kept for those that still do
+   */
+  @JsonInclude(JsonInclude.Include.NON_EMPTY)
+  public record Endpoint(
+      @Nullable String url,
+      @Nullable String hostname,
+      MirrorRegistrySpec.@Nullable EndpointType type,
+      @Nullable Integer port,
+      List<PreviousEndpoint> previous) {
+    public Endpoint {
+      previous = previous == null ? List.of() : List.copyOf(previous);
+    }
+  }
+
+  /** An endpoint that is not announced any more, and since when. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record Endpoint(@Nullable String url, @Nullable String hostname) {}
+  public record PreviousEndpoint(
+      @Required String url,
+      MirrorRegistrySpec.@Nullable EndpointType type,
+      @Nullable Integer port,
+      @Nullable String since) {}
+
+  /**
+   * What the filesystem of the volume tells; for a directory of a node that is the node's.
+   *
+   * @param used rounded up to a hundredth of the capacity
+   * @param content whether images were ever pushed to it
+   * @param lostAt when an empty volume was found where content had been
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Storage(
+      @Nullable String capacity,
+      @Nullable String used,
+      @Nullable Boolean content,
+      @Nullable String lostAt) {}
 
   /** What a client must trust. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)
@@ -63,5 +100,7 @@ public record MirrorRegistryStatus(
       @Nullable LocalRef adminSecretRef,
       @Nullable LocalRef pushSecretRef,
       @Nullable LocalRef pullSecretRef,
-      @Nullable String nextRotation) {}
+      @Nullable String nextRotation,
+      @JsonPropertyDescription("In how many other namespaces the pull credentials are kept.")
+          @Nullable Integer pullSecretNamespaces) {}
 }

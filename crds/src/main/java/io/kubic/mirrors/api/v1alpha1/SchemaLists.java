@@ -12,17 +12,18 @@ import java.util.Map;
  */
 public final class SchemaLists implements SchemaCustomizer.Customizer {
   private static final Map<String, List<String>> KEYS =
-      Map.of(
-          "conditions", List.of("type"),
-          "sources", List.of("registry", "name"),
-          "users", List.of("name"),
-          "mirrors", List.of("source"),
-          "endpoints", List.of("location"),
-          "additionalCAs", List.of("host"),
-          "certificates", List.of("sha256"),
-          "caHashes", List.of("sha256"),
-          "failures", List.of("image"),
-          "failingNodes", List.of("name"));
+      Map.ofEntries(
+          Map.entry("conditions", List.of("type")),
+          Map.entry("sources", List.of("registry", "name")),
+          Map.entry("users", List.of("name")),
+          Map.entry("mirrors", List.of("source")),
+          Map.entry("endpoints", List.of("location")),
+          Map.entry("additionalCAs", List.of("host")),
+          Map.entry("certificates", List.of("sha256")),
+          Map.entry("caHashes", List.of("sha256")),
+          Map.entry("failures", List.of("image")),
+          Map.entry("failingNodes", List.of("name")),
+          Map.entry("previous", List.of("url")));
 
   @Override
   public JSONSchemaProps apply(

@@ -34,7 +34,11 @@ record Target(String authority, String pushSecret, String trustConfigMap) {
     boolean ready =
         status != null
             && status.conditions().stream()
-                .anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
+                // An empty volume where images had been: the lists are what fills it again.
+                .anyMatch(
+                    c ->
+                        c.type().equals(Conditions.READY)
+                            && (c.holds() || c.reason().equals("DataLost")));
     if (status == null || !ready) {
       String why =
           status == null

@@ -16,6 +16,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -134,9 +135,9 @@ final class PasswordKeeper {
    *
    * @param accepted whether every gateway accepts all passwords that {@link #keep} gave
    * @param authorities {@code host:port} that the credentials are for
-   * @return the pull user's password as it is handed out
+   * @return the members of the pull user's Secret
    */
-  String handOut(boolean accepted, List<String> authorities) {
+  Map<String, String> handOut(boolean accepted, List<String> authorities) {
     histories.forEach(
         (user, history) -> {
           Secret before = present.get(user);
@@ -158,8 +159,10 @@ final class PasswordKeeper {
               .setAnnotations(Map.of(SINCE, since.truncatedTo(ChronoUnit.SECONDS).toString()));
           present.put(user, applier.apply(secret, Optional.ofNullable(before)));
         });
-    return Secrets.text(
-        java.util.Objects.requireNonNull(present.get(GeneratedUser.PULL)), "password");
+    return new Credentials(
+            GeneratedUser.PULL.user(),
+            Secrets.text(Objects.requireNonNull(present.get(GeneratedUser.PULL)), "password"))
+        .secretData(authorities);
   }
 
   /** When passwords are replaced next; empty: on request only, or while an overlap runs. */

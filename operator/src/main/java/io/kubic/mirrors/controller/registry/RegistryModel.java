@@ -44,8 +44,12 @@ public record RegistryModel(
     return existing == null ? names.main() : existing;
   }
 
-  /** Names and addresses for the certificate, in a stable order. */
-  public List<String> subjectAlternativeNames(String clusterIp) {
+  /**
+   * Names and addresses for the certificate, in a stable order.
+   *
+   * @param hosts those by which somebody may come from outside
+   */
+  public List<String> subjectAlternativeNames(String clusterIp, List<String> hosts) {
     Set<String> names = new LinkedHashSet<>();
     String service = this.names.main();
     String namespace = this.names.namespace();
@@ -55,19 +59,9 @@ public record RegistryModel(
             service + "." + namespace + ".svc",
             service + "." + namespace + ".svc." + settings.clusterDomain())
         .forEach(names::add);
-    String hostname = spec.endpoint().hostname();
-    if (hostname != null) {
-      names.add(hostname);
-    }
+    hosts.stream().sorted().forEach(names::add);
     names.add(clusterIp);
     spec.endpoint().extraNames().stream().sorted().forEach(names::add);
     return List.copyOf(names);
-  }
-
-  /** {@code host:port} that nodes and Jobs use; an IPv6 address in brackets. */
-  public String authority(String clusterIp) {
-    String hostname = spec.endpoint().hostname();
-    String host = hostname != null ? hostname : clusterIp;
-    return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + spec.endpoint().port();
   }
 }

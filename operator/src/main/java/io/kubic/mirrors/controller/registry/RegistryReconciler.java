@@ -2,16 +2,25 @@ package io.kubic.mirrors.controller.registry;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.Namespace;
+import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.api.model.PersistentVolumeClaim;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.Service;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.networking.v1.Ingress;
+import io.fabric8.kubernetes.api.model.networking.v1.NetworkPolicy;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
+import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.fabric8.kubernetes.client.dsl.base.PatchContext;
+import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.Cleaner;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
 import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.DeleteControl;
 import io.javaoperatorsdk.operator.api.reconciler.ErrorStatusUpdateControl;
 import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
 import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
@@ -21,16 +30,18 @@ import io.javaoperatorsdk.operator.processing.event.source.EventSource;
 import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
 import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
 import io.kubic.mirrors.api.v1alpha1.Api;
+import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.KeyRef;
 import io.kubic.mirrors.api.v1alpha1.LocalRef;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
-import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus;
 import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.Events;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.PrimaryChange;
@@ -41,6 +52,7 @@ import io.kubic.mirrors.gateway.TokenKeys;
 import io.kubic.mirrors.pki.CertificateBundle;
 import io.kubic.mirrors.pki.InvalidCertificateException;
 import io.kubic.mirrors.pki.RotationStep;
+import io.kubic.mirrors.pki.SubjectNames;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
@@ -55,6 +67,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -69,7 +83,8 @@ import org.slf4j.LoggerFactory;
     initialInterval = 2000,
     intervalMultiplier = 2,
     maxInterval = 300_000)
-public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
+public final class RegistryReconciler
+    implements Reconciler<MirrorRegistry>, Cleaner<MirrorRegistry> {
   private static final Duration LOOK_AGAIN = Duration.ofMinutes(5);
   private static final Duration LOOK_SOON = Duration.ofSeconds(3);
 
@@ -80,6 +95,8 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
   private static final Duration TOKEN_KEY_LIFE = Duration.ofDays(90);
 
   private static final String TOKEN_KEYS = "keys.json";
+  private static final int HTTP_FORBIDDEN = 403;
+  private static final int HTTP_UNPROCESSABLE = 422;
   private static final Logger LOG = LoggerFactory.getLogger(RegistryReconciler.class);
 
   private final Settings settings;
@@ -107,7 +124,9 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
             Secret.class,
             PersistentVolumeClaim.class,
             Deployment.class,
-            PodDisruptionBudget.class)) {
+            PodDisruptionBudget.class,
+            NetworkPolicy.class,
+            Ingress.class)) {
       sources.add(owned(kind, context));
     }
     sources.add(
@@ -126,6 +145,33 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
                         registryOf(config)
                             .map(ref -> Set.of(new ResourceID(ref.name(), ref.namespace())))
                             .orElse(Set.of()))
+                .build(),
+            context));
+    sources.add(
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(MirrorList.class, MirrorRegistry.class)
+                .withSecondaryToPrimaryMapper(
+                    list ->
+                        list.getSpec().registryRef() == null
+                            ? Set.of()
+                            : Set.of(
+                                new ResourceID(
+                                    list.getSpec().registryRef().name(),
+                                    list.getMetadata().getNamespace())))
+                .build(),
+            context));
+    sources.add(
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(Namespace.class, MirrorRegistry.class)
+                .withWatchAllNamespaces()
+                .withSecondaryToPrimaryMapper(
+                    namespace ->
+                        context
+                            .getPrimaryCache()
+                            .list()
+                            .filter(r -> r.getSpec().auth().pullSecret() != null)
+                            .map(ResourceID::fromResource)
+                            .collect(Collectors.toSet()))
                 .build(),
             context));
     return sources;
@@ -197,34 +243,27 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
       Context<MirrorRegistry> context) {
     Applier applier = new Applier(context);
     RegistryNames names = model.names();
-    Service service = apply(context, RegistryResources.service(model));
-    String clusterIp = service.getSpec().getClusterIP();
-    String authority = model.authority(clusterIp);
+    MirrorRegistryStatus before = registry.getStatus();
+    Endpoints endpoints =
+        new Endpoints(model.spec().endpoint(), before == null ? null : before.endpoint());
+    Service service = apply(context, RegistryResources.service(model, endpoints));
+    Optional<String> wanted = endpoints.wanted(service);
+    ingress(model, endpoints, context);
+    apply(context, RegistryResources.networkPolicy(model));
 
-    List<Pod> pods =
-        context
-            .getSecondaryResourcesAsStream(Pod.class)
-            .filter(RegistryReconciler::isReady)
-            .toList();
-    Map<String, Integer> acknowledged = new TreeMap<>();
-    int nodes = 0;
-    for (NodeRegistryConfig config : context.getSecondaryResources(NodeRegistryConfig.class)) {
-      NodeRegistryConfigStatus seen = config.getStatus();
-      if (seen == null || seen.nodes() == null) {
-        continue;
-      }
-      Integer desired = seen.nodes().desired();
-      nodes += desired == null ? 0 : desired;
-      for (NodeRegistryConfigStatus.CaHash ca : seen.caHashes()) {
-        Integer count = ca.nodes();
-        acknowledged.merge(ca.sha256(), count == null ? 0 : count, Integer::sum);
-      }
-    }
+    List<Pod> all = context.getSecondaryResourcesAsStream(Pod.class).toList();
+    List<Pod> pods = all.stream().filter(RegistryReconciler::isReady).toList();
+    NodeTrust nodes = NodeTrust.of(context.getSecondaryResources(NodeRegistryConfig.class));
     CertificateKeeper keeper =
         new CertificateKeeper(model, requests, context.getClient(), applier, random, clock);
     List<X509Certificate> served = served(model, pods, context);
     CertificateKeeper.Result certificates =
-        keeper.keep(model.subjectAlternativeNames(clusterIp), served, acknowledged, nodes);
+        keeper.keep(
+            model.subjectAlternativeNames(
+                service.getSpec().getClusterIP(), endpoints.hosts(wanted)),
+            served,
+            nodes.acknowledged(),
+            nodes.nodes());
 
     Secret keys = createOnce(context, secret(model, names.keys(), this::randomKeys));
     GeneratedSecret.keep(
@@ -255,7 +294,9 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
                             .map(RegistryProbe.PodState::users)
                             .filter(version -> version.equals(users.get(GatewayFiles.VERSION)))
                             .isPresent());
-    passwordKeeper.handOut(accepted, List.of(authority));
+    Map<String, String> pull = passwordKeeper.handOut(accepted, endpoints.authorities(wanted));
+    PullSecrets.Result pullSecrets =
+        new PullSecrets(model, context.getClient(), applier).keep(pull);
     apply(
         context,
         RegistryResources.configMap(
@@ -266,33 +307,74 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
     apply(
         context,
         RegistryResources.secret(model, names.config(), "Opaque", Map.of("config.yml", config)));
-    if (model.spec().storage().onClaim()
-        && model.spec().storage().claim().existingClaim() == null) {
-      apply(context, RegistryResources.claim(model));
-    }
+    claim(model, context);
+    PodDisruptionBudget budget = RegistryResources.disruptionBudget(model);
     if (model.spec().replicas() > 1) {
-      apply(context, RegistryResources.disruptionBudget(model));
+      apply(context, budget);
+    } else {
+      remove(context, budget);
     }
     Deployment deployment = apply(context, RegistryResources.deployment(model, Hash.of(config)));
 
+    MirrorRegistryStatus.Endpoint endpoint =
+        wanted
+            .map(
+                authority ->
+                    endpoints.next(
+                        authority,
+                        serves(authority, served, pods.size(), certificates),
+                        nodes.settled(),
+                        GoDuration.parse(
+                            model.spec().certificates().ca().overlap(),
+                            "spec.certificates.ca.overlap"),
+                        clock.instant()))
+            .orElse(before == null ? null : before.endpoint());
+    Optional<String> authority =
+        Optional.ofNullable(endpoint)
+            .map(MirrorRegistryStatus.Endpoint::url)
+            .map(Endpoints::authority);
     RegistryProbe.Outcome outcome =
-        pods.isEmpty() ? null : probe.check(authority, certificates.trust());
+        pods.isEmpty() || authority.isEmpty()
+            ? null
+            : probe.check(authority.get(), certificates.trust());
+    StorageJudgement storage =
+        StorageJudgement.of(
+            before == null ? null : before.storage(),
+            states.stream()
+                .flatMap(Optional::stream)
+                .map(RegistryProbe.PodState::storage)
+                .flatMap(Stream::ofNullable)
+                .toList(),
+            model.spec().storage().s3() == null,
+            settled(requests, context),
+            clock.instant());
+    if (storage.dataLost() && !told(before, storage.reason())) {
+      Events.warn(context.getClient(), registry, storage.reason(), storage.message(), clock);
+    }
+    boolean moving = wanted.isPresent() && !wanted.equals(authority);
     MirrorRegistryStatus next =
         status.observed(
-            model,
-            authority,
-            certificates,
-            passwordKeeper.nextRotation().map(Instant::toString).orElse(null),
-            deployment,
-            outcome,
-            new MirrorRegistryStatus.NodesTrusting(
-                certificates.trust().fingerprints().stream()
-                    .mapToInt(sha256 -> acknowledged.getOrDefault(sha256, 0))
-                    .max()
-                    .orElse(0),
-                nodes));
+            new RegistryStatus.Observation(
+                model,
+                endpoint,
+                wanted.filter(w -> moving).orElse(null),
+                certificates,
+                passwordKeeper.nextRotation().map(Instant::toString).orElse(null),
+                pullSecrets,
+                deployment,
+                PodTrouble.of(all),
+                outcome,
+                storage,
+                new MirrorRegistryStatus.NodesTrusting(
+                    certificates.trust().fingerprints().stream()
+                        .mapToInt(sha256 -> nodes.acknowledged().getOrDefault(sha256, 0))
+                        .max()
+                        .orElse(0),
+                    nodes.nodes())));
     boolean waiting =
-        outcome instanceof RegistryProbe.Unhealthy
+        moving
+            || wanted.isEmpty()
+            || outcome instanceof RegistryProbe.Unhealthy
             || passwordKeeper.waiting()
             || certificates.last() instanceof RotationStep.Wait;
     Instant due = passwordKeeper.due().orElse(Instant.MAX);
@@ -300,6 +382,148 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
       due = until;
     }
     return update(registry, next, again(due, waiting, !model.spec().auth().users().isEmpty()));
+  }
+
+  /** Whether an endpoint can be announced: every pod shows its name, and it answers. */
+  private boolean serves(
+      String authority,
+      List<X509Certificate> served,
+      int pods,
+      CertificateKeeper.Result certificates) {
+    SubjectNames host = SubjectNames.of(List.of(Endpoints.host(authority)));
+    return pods > 0
+        && served.size() == pods
+        && served.stream().allMatch(leaf -> SubjectNames.of(leaf).cover(host))
+        && probe.check(authority, certificates.trust()) instanceof RegistryProbe.Healthy;
+  }
+
+  private void ingress(RegistryModel model, Endpoints endpoints, Context<MirrorRegistry> context) {
+    Optional<String> host = endpoints.ingressHost();
+    if (host.isPresent()) {
+      apply(context, RegistryResources.ingress(model, host.get()));
+    } else {
+      remove(context, RegistryResources.ingress(model, ""));
+    }
+  }
+
+  private void claim(RegistryModel model, Context<MirrorRegistry> context) {
+    MirrorRegistrySpec.Storage storage = model.spec().storage();
+    if (!storage.onClaim() || storage.claim().existingClaim() != null) {
+      return;
+    }
+    try {
+      apply(context, RegistryResources.claim(model));
+    } catch (KubernetesClientException e) {
+      if (e.getCode() != HTTP_FORBIDDEN && e.getCode() != HTTP_UNPROCESSABLE) {
+        throw e;
+      }
+      String why = e.getStatus() == null ? e.getMessage() : e.getStatus().getMessage();
+      throw new InvalidSpecException(
+          "spec.storage.persistentVolumeClaim", "the API server refuses the change: " + why);
+    }
+  }
+
+  /** Until when a loss of content is settled: accepted, or filled up again by every list. */
+  private static @Nullable Instant settled(
+      RotationRequests requests, Context<MirrorRegistry> context) {
+    Set<MirrorList> lists = context.getSecondaryResources(MirrorList.class);
+    Instant filled =
+        lists.stream()
+            .map(
+                list ->
+                    list.getStatus() == null || list.getStatus().lastSuccessfulTime() == null
+                        ? Instant.MIN
+                        : Instant.parse(list.getStatus().lastSuccessfulTime()))
+            .min(Instant::compareTo)
+            .orElse(Instant.MIN);
+    Instant accepted = requests.dataLoss();
+    return accepted != null && accepted.isAfter(filled) ? accepted : filled;
+  }
+
+  private <R extends HasMetadata> void remove(Context<MirrorRegistry> context, R key) {
+    cached(context, key)
+        .filter(
+            found ->
+                found.getMetadata().getLabels() != null
+                    && Labels.OPERATOR.equals(
+                        found.getMetadata().getLabels().get(Labels.MANAGED_BY)))
+        .ifPresent(new Applier(context)::delete);
+  }
+
+  /**
+   * A registry goes when no node is told to pull from it, or when somebody insists. Until then it
+   * is kept as if nobody had asked. Its content goes only if the spec says so, and everything else
+   * is collected by Kubernetes, save what it cannot: pull Secrets in other namespaces.
+   */
+  @Override
+  public DeleteControl cleanup(MirrorRegistry registry, Context<MirrorRegistry> context) {
+    RegistryModel model = RegistryModel.of(registry, settings);
+    List<String> users =
+        context.getSecondaryResources(NodeRegistryConfig.class).stream()
+            .map(config -> config.getMetadata().getName())
+            .sorted()
+            .toList();
+    boolean forced = "true".equals(annotations(registry).get(Api.FORCE_DELETE));
+    if (!users.isEmpty() && !forced) {
+      String why =
+          "NodeRegistryConfig "
+              + String.join(", ", users)
+              + " still points here: delete or redirect it first, or insist with the annotation "
+              + Api.FORCE_DELETE
+              + "=true";
+      if (!told(registry.getStatus(), "DeletionBlocked")) {
+        Events.warn(context.getClient(), registry, "DeletionBlocked", why, clock);
+      }
+      UpdateControl<MirrorRegistry> kept = reconcile(registry, context);
+      MirrorRegistryStatus status =
+          kept.getResource()
+              .map(MirrorRegistry::getStatus)
+              .orElse(RegistryStatus.comparable(registry.getStatus()));
+      patchStatus(
+          registry,
+          new RegistryStatus(registry, request(registry), clock).deletionBlocked(status, why),
+          context);
+      return DeleteControl.noFinalizerRemoval()
+          .rescheduleAfter(kept.getScheduleDelay().orElse(LOOK_AGAIN.toMillis()));
+    }
+    Applier applier = new Applier(context);
+    new PullSecrets(model, context.getClient(), applier).remove();
+    MirrorRegistrySpec.Storage storage = model.spec().storage();
+    if (storage.onDelete() == MirrorRegistrySpec.OnDelete.Delete
+        && storage.onClaim()
+        && storage.claim().existingClaim() == null) {
+      remove(context, RegistryResources.claim(model));
+    }
+    return DeleteControl.defaultDelete();
+  }
+
+  /** Whether a reason stands in the status already: its event was written before it. */
+  private static boolean told(@Nullable MirrorRegistryStatus status, String reason) {
+    return status != null && status.conditions().stream().anyMatch(c -> c.reason().equals(reason));
+  }
+
+  private static void patchStatus(
+      MirrorRegistry registry, MirrorRegistryStatus status, Context<MirrorRegistry> context) {
+    if (status.equals(RegistryStatus.comparable(registry.getStatus()))) {
+      return;
+    }
+    MirrorRegistry patch = new MirrorRegistry();
+    patch.setMetadata(
+        new ObjectMetaBuilder()
+            .withName(registry.getMetadata().getName())
+            .withNamespace(registry.getMetadata().getNamespace())
+            .build());
+    patch.setStatus(status);
+    context
+        .getClient()
+        .resource(patch)
+        .subresource("status")
+        .patch(
+            new PatchContext.Builder()
+                .withPatchType(PatchType.SERVER_SIDE_APPLY)
+                .withFieldManager(context.getControllerConfiguration().fieldManager())
+                .withForce(true)
+                .build());
   }
 
   /** When to look again although nothing was announced. */
@@ -456,15 +680,35 @@ public final class RegistryReconciler implements Reconciler<MirrorRegistry> {
     return Optional.ofNullable(config.getSpec().registryRef());
   }
 
-  private static @Nullable String request(MirrorRegistry registry) {
+  private static Map<String, String> annotations(MirrorRegistry registry) {
     Map<String, String> annotations = registry.getMetadata().getAnnotations();
-    return annotations == null ? null : annotations.get(Api.RECONCILE_AT);
+    return annotations == null ? Map.of() : annotations;
+  }
+
+  private static @Nullable String request(MirrorRegistry registry) {
+    return annotations(registry).get(Api.RECONCILE_AT);
   }
 
   @Override
   public ErrorStatusUpdateControl<MirrorRegistry> updateErrorStatus(
       MirrorRegistry registry, Context<MirrorRegistry> context, Exception e) {
-    return ErrorStatusUpdateControl.noStatusUpdate();
+    if (!(e instanceof KubernetesClientException refused) || refused.getStatus() == null) {
+      return ErrorStatusUpdateControl.noStatusUpdate();
+    }
+    MirrorRegistryStatus status =
+        new RegistryStatus(registry, request(registry), clock)
+            .refused(String.valueOf(refused.getStatus().getMessage()));
+    if (status.equals(RegistryStatus.comparable(registry.getStatus()))) {
+      return ErrorStatusUpdateControl.noStatusUpdate();
+    }
+    MirrorRegistry patch = new MirrorRegistry();
+    patch.setMetadata(
+        new ObjectMetaBuilder()
+            .withName(registry.getMetadata().getName())
+            .withNamespace(registry.getMetadata().getNamespace())
+            .build());
+    patch.setStatus(status);
+    return ErrorStatusUpdateControl.patchStatus(patch);
   }
 
   private static UpdateControl<MirrorRegistry> update(

@@ -12,17 +12,25 @@ import io.fabric8.kubernetes.api.model.ObjectMeta;
 import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.api.model.PersistentVolumeClaim;
 import io.fabric8.kubernetes.api.model.PersistentVolumeClaimBuilder;
+import io.fabric8.kubernetes.api.model.PodAffinityTerm;
+import io.fabric8.kubernetes.api.model.PodAffinityTermBuilder;
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.SecretBuilder;
 import io.fabric8.kubernetes.api.model.Service;
 import io.fabric8.kubernetes.api.model.ServiceBuilder;
+import io.fabric8.kubernetes.api.model.ServicePort;
+import io.fabric8.kubernetes.api.model.ServicePortBuilder;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.VolumeBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
 import io.fabric8.kubernetes.api.model.apps.DeploymentStrategy;
 import io.fabric8.kubernetes.api.model.apps.DeploymentStrategyBuilder;
+import io.fabric8.kubernetes.api.model.networking.v1.Ingress;
+import io.fabric8.kubernetes.api.model.networking.v1.IngressBuilder;
+import io.fabric8.kubernetes.api.model.networking.v1.NetworkPolicy;
+import io.fabric8.kubernetes.api.model.networking.v1.NetworkPolicyBuilder;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudgetBuilder;
 import io.kubic.mirrors.api.v1alpha1.LocalRef;
@@ -64,21 +72,119 @@ final class RegistryResources {
         .build();
   }
 
-  static Service service(RegistryModel model) {
+  static Service service(RegistryModel model, Endpoints endpoints) {
     MirrorRegistrySpec.Endpoint endpoint = model.spec().endpoint();
+    ObjectMeta meta = meta(model, model.names().main());
+    if (endpoint.type() == MirrorRegistrySpec.EndpointType.LoadBalancer
+        && !endpoint.annotations().isEmpty()) {
+      meta.setAnnotations(new TreeMap<>(endpoint.annotations()));
+    }
+    List<ServicePort> ports =
+        endpoints.ports().stream()
+            .map(
+                port ->
+                    new ServicePortBuilder()
+                        .withName(port.equals(endpoint.port()) ? "https" : "https-" + port)
+                        .withPort(port)
+                        .withProtocol("TCP")
+                        .withTargetPort(new IntOrString("https"))
+                        .build())
+            .toList();
     return new ServiceBuilder()
-        .withMetadata(meta(model, model.names().main()))
+        .withMetadata(meta)
         .withNewSpec()
-        .withType("ClusterIP")
+        .withType(endpoints.serviceType().name())
         .withSelector(Labels.selector(KIND, model.names().name()))
-        .addNewPort()
-        .withName("https")
-        .withPort(endpoint.port())
-        .withProtocol("TCP")
-        .withTargetPort(new IntOrString("https"))
-        .endPort()
+        .withPorts(ports)
         .endSpec()
         .build();
+  }
+
+  /**
+   * The Ingress ends TLS with the registry's own certificate, so that nodes trust it, and speaks
+   * TLS to the gateway. How its controller is told so is an annotation of that controller; those of
+   * ingress-nginx are given, others come from the spec.
+   */
+  static Ingress ingress(RegistryModel model, String host) {
+    MirrorRegistrySpec.Endpoint endpoint = model.spec().endpoint();
+    ObjectMeta meta = meta(model, model.names().main());
+    Map<String, String> annotations = new TreeMap<>();
+    annotations.put("nginx.ingress.kubernetes.io/backend-protocol", "HTTPS");
+    annotations.put("nginx.ingress.kubernetes.io/proxy-body-size", "0");
+    annotations.put("nginx.ingress.kubernetes.io/proxy-request-buffering", "off");
+    annotations.putAll(endpoint.annotations());
+    meta.setAnnotations(annotations);
+    return new IngressBuilder()
+        .withMetadata(meta)
+        .withNewSpec()
+        .withIngressClassName(endpoint.ingressClassName())
+        .addNewTl()
+        .withHosts(host)
+        .withSecretName(model.names().tls())
+        .endTl()
+        .addNewRule()
+        .withHost(host)
+        .withNewHttp()
+        .addNewPath()
+        .withPath("/")
+        .withPathType("Prefix")
+        .withNewBackend()
+        .withNewService()
+        .withName(model.names().main())
+        .withNewPort()
+        .withName("https")
+        .endPort()
+        .endService()
+        .endBackend()
+        .endPath()
+        .endHttp()
+        .endRule()
+        .endSpec()
+        .build();
+  }
+
+  /**
+   * Everybody may come to the gateway; its admin port is for the operator and for namespaces that
+   * are labelled for monitoring. The pods themselves have nowhere to go but an object store.
+   */
+  static NetworkPolicy networkPolicy(RegistryModel model) {
+    NetworkPolicyBuilder policy =
+        new NetworkPolicyBuilder()
+            .withMetadata(meta(model, model.names().main()))
+            .withNewSpec()
+            .withNewPodSelector()
+            .withMatchLabels(Labels.selector(KIND, model.names().name()))
+            .endPodSelector()
+            .withPolicyTypes("Ingress")
+            .addNewIngress()
+            .addNewPort()
+            .withProtocol("TCP")
+            .withPort(new IntOrString(GATEWAY_PORT))
+            .endPort()
+            .endIngress()
+            .addNewIngress()
+            .addNewFrom()
+            .withNewNamespaceSelector()
+            .endNamespaceSelector()
+            .withNewPodSelector()
+            .addToMatchLabels(Labels.NAME, Labels.OPERATOR)
+            .endPodSelector()
+            .endFrom()
+            .addNewFrom()
+            .withNewNamespaceSelector()
+            .addToMatchLabels("mirrors.kubic.io/monitoring", "true")
+            .endNamespaceSelector()
+            .endFrom()
+            .addNewPort()
+            .withProtocol("TCP")
+            .withPort(new IntOrString(ADMIN_PORT))
+            .endPort()
+            .endIngress()
+            .endSpec();
+    if (model.spec().storage().s3() == null) {
+      policy.editSpec().addToPolicyTypes("Egress").endSpec();
+    }
+    return policy.build();
   }
 
   static ConfigMap configMap(RegistryModel model, String name, Map<String, String> data) {
@@ -96,13 +202,11 @@ final class RegistryResources {
         .build();
   }
 
-  /** The claim has no owner under {@code onDelete: Retain}: it outlives the registry. */
+  /** The claim has no owner: what becomes of it is decided when the registry is deleted. */
   static PersistentVolumeClaim claim(RegistryModel model) {
     MirrorRegistrySpec.VolumeClaim claim = model.spec().storage().claim();
     ObjectMeta meta = meta(model, model.claimName());
-    if (model.spec().storage().onDelete() == MirrorRegistrySpec.OnDelete.Retain) {
-      meta.setOwnerReferences(List.of());
-    }
+    meta.setOwnerReferences(List.of());
     return new PersistentVolumeClaimBuilder()
         .withMetadata(meta)
         .withNewSpec()
@@ -192,23 +296,38 @@ final class RegistryResources {
   /**
    * A ReadWriteOnce volume is attached to one node: the new pod of a rollout must start where the
    * old one runs. The first pod is free to go anywhere (Kubernetes waives a term that a pod itself
-   * matches when no other does).
+   * matches when no other does). Several replicas go to several nodes where they can.
    */
   private static @Nullable Affinity affinity(RegistryModel model) {
     Affinity wanted = model.spec().podTemplate().affinity();
-    if (wanted != null || !model.tiedToOneNode()) {
+    if (wanted != null) {
       return wanted;
     }
-    return new AffinityBuilder()
-        .withNewPodAffinity()
-        .addNewRequiredDuringSchedulingIgnoredDuringExecution()
-        .withTopologyKey("kubernetes.io/hostname")
-        .withNewLabelSelector()
-        .withMatchLabels(Labels.selector(KIND, model.names().name()))
-        .endLabelSelector()
-        .endRequiredDuringSchedulingIgnoredDuringExecution()
-        .endPodAffinity()
-        .build();
+    PodAffinityTerm beside =
+        new PodAffinityTermBuilder()
+            .withTopologyKey("kubernetes.io/hostname")
+            .withNewLabelSelector()
+            .withMatchLabels(Labels.selector(KIND, model.names().name()))
+            .endLabelSelector()
+            .build();
+    if (model.tiedToOneNode()) {
+      return new AffinityBuilder()
+          .withNewPodAffinity()
+          .withRequiredDuringSchedulingIgnoredDuringExecution(beside)
+          .endPodAffinity()
+          .build();
+    }
+    if (model.spec().replicas() > 1) {
+      return new AffinityBuilder()
+          .withNewPodAntiAffinity()
+          .addNewPreferredDuringSchedulingIgnoredDuringExecution()
+          .withWeight(100)
+          .withPodAffinityTerm(beside)
+          .endPreferredDuringSchedulingIgnoredDuringExecution()
+          .endPodAntiAffinity()
+          .build();
+    }
+    return null;
   }
 
   private static Container registry(RegistryModel model) {

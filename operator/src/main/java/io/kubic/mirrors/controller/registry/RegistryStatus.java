@@ -18,6 +18,7 @@ import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +27,9 @@ final class RegistryStatus {
   static final String AVAILABLE = "Available";
   static final String CERTIFICATES_READY = "CertificatesReady";
   static final String CA_ROTATING = "CARotating";
+  static final String STORAGE_HEALTHY = "StorageHealthy";
+  static final String DEGRADED = "Degraded";
+  static final String PULL_SECRETS_READY = "PullSecretsReady";
   private static final Set<String> TYPES =
       Set.of(
           Conditions.READY,
@@ -33,7 +37,10 @@ final class RegistryStatus {
           Conditions.STALLED,
           AVAILABLE,
           CERTIFICATES_READY,
-          CA_ROTATING);
+          CA_ROTATING,
+          STORAGE_HEALTHY,
+          DEGRADED,
+          PULL_SECRETS_READY);
 
   private final MirrorRegistryStatus old;
   private final long generation;
@@ -49,7 +56,7 @@ final class RegistryStatus {
 
   static MirrorRegistryStatus empty() {
     return new MirrorRegistryStatus(
-        null, null, List.of(), null, null, null, null, null, null, null, null);
+        null, null, List.of(), null, null, null, null, null, null, null, null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -64,6 +71,7 @@ final class RegistryStatus {
         s.certificate(),
         s.nodesTrusting(),
         s.credentials(),
+        s.storage(),
         s.replicas(),
         s.readyReplicas(),
         s.version());
@@ -82,7 +90,7 @@ final class RegistryStatus {
 
   private MirrorRegistryStatus unchanged() {
     old.conditions().stream()
-        .filter(c -> c.type().equals(AVAILABLE) || c.type().equals(CERTIFICATES_READY))
+        .filter(c -> TYPES.contains(c.type()) && !conditions.has(c.type()))
         .forEach(c -> conditions.set(c.type(), c.status(), c.reason(), c.message()));
     return new MirrorRegistryStatus(
         generation,
@@ -93,88 +101,176 @@ final class RegistryStatus {
         old.certificate(),
         old.nodesTrusting(),
         old.credentials(),
+        old.storage(),
         old.replicas(),
         old.readyReplicas(),
         old.version());
   }
 
+  /** The API server refused a write; the old conditions stand, and it is tried again. */
+  MirrorRegistryStatus refused(String message) {
+    conditions.set(Conditions.RECONCILING, true, "ApiServerRefused", message);
+    return unchanged();
+  }
+
+  /** Deletion was asked for and waits; everything else is as it would be without. */
+  MirrorRegistryStatus deletionBlocked(MirrorRegistryStatus kept, String why) {
+    kept.conditions().forEach(c -> conditions.set(c.type(), c.status(), c.reason(), c.message()));
+    conditions.set(Conditions.STALLED, true, "DeletionBlocked", why);
+    return new MirrorRegistryStatus(
+        kept.observedGeneration(),
+        kept.lastHandledReconcileAt(),
+        conditions.list(),
+        kept.endpoint(),
+        kept.trust(),
+        kept.certificate(),
+        kept.nodesTrusting(),
+        kept.credentials(),
+        kept.storage(),
+        kept.replicas(),
+        kept.readyReplicas(),
+        kept.version());
+  }
+
   /**
-   * The registry as it was seen.
+   * Everything that was seen of a registry.
    *
-   * @param authority {@code host:port}
+   * @param endpoint what is announced; null while there is none
+   * @param movingTo what the spec wants instead and is not served yet; null: nothing
    * @param nextRotation when generated passwords are replaced next; null: on request only
    * @param probe null while no pod is ready
    */
-  MirrorRegistryStatus observed(
+  record Observation(
       RegistryModel model,
-      String authority,
+      MirrorRegistryStatus.@Nullable Endpoint endpoint,
+      @Nullable String movingTo,
       CertificateKeeper.Result certificates,
       @Nullable String nextRotation,
+      PullSecrets.Result pullSecrets,
       Deployment deployment,
+      Optional<PodTrouble> trouble,
       RegistryProbe.@Nullable Outcome probe,
-      MirrorRegistryStatus.NodesTrusting nodes) {
+      StorageJudgement storage,
+      MirrorRegistryStatus.NodesTrusting nodes) {}
+
+  /** The registry as it was seen. */
+  MirrorRegistryStatus observed(Observation seen) {
+    RegistryModel model = seen.model();
     DeploymentStatus state =
-        deployment.getStatus() == null ? new DeploymentStatus() : deployment.getStatus();
-    int ready = state.getReadyReplicas() == null ? 0 : state.getReadyReplicas();
-    certificates(certificates);
+        seen.deployment().getStatus() == null
+            ? new DeploymentStatus()
+            : seen.deployment().getStatus();
+    int ready = zero(state.getReadyReplicas());
+    int wanted = model.spec().replicas();
+    certificates(seen.certificates());
     boolean rolledOut =
         state.getObservedGeneration() != null
-            && state.getObservedGeneration().equals(deployment.getMetadata().getGeneration())
-            && zero(state.getUpdatedReplicas()) == model.spec().replicas()
-            && zero(state.getReplicas()) == model.spec().replicas()
-            && ready == model.spec().replicas();
-    String waiting = ready + " of " + model.spec().replicas() + " pods are ready";
-    switch (probe) {
-      case null -> {
-        String why = failure(state, waiting);
-        conditions.set(AVAILABLE, false, "NoPodReady", why);
-        conditions.progressing("NoPodReady", why);
-      }
-      case RegistryProbe.Unhealthy(String reason, String message) -> {
-        conditions.set(AVAILABLE, false, reason, message);
-        conditions.progressing(reason, message);
-      }
-      case RegistryProbe.Healthy _ -> {
-        String serving = "https://" + authority + " answers with a trusted certificate and tokens";
-        conditions.set(AVAILABLE, true, "Serving", serving);
-        if (certificates.last() instanceof RotationStep.CaKeyLost) {
-          conditions.ready("CAKeyLost", caKeyLost(certificates));
-        } else if (rolledOut) {
-          conditions.ready("Serving", serving);
-        } else {
-          // The old pods serve on while new ones start: that is no outage.
-          conditions.ready("Serving", serving);
-          conditions.set(Conditions.RECONCILING, true, "RollingOut", failure(state, waiting));
-        }
-      }
-    }
-    CertifiedKey leaf = certificates.leaf();
+            && state.getObservedGeneration().equals(seen.deployment().getMetadata().getGeneration())
+            && zero(state.getUpdatedReplicas()) == wanted
+            && zero(state.getReplicas()) == wanted
+            && ready == wanted;
+    String pods = failure(state, ready + " of " + wanted + " pods are ready");
+    String waiting = seen.trouble().map(t -> pods + ": " + t.message()).orElse(pods);
+    boolean degraded = seen.trouble().isPresent() && !rolledOut;
+    conditions.set(
+        DEGRADED,
+        degraded,
+        degraded ? seen.trouble().orElseThrow().reason() : "AsExpected",
+        degraded ? waiting : "no pod is in trouble");
+    conditions.set(
+        STORAGE_HEALTHY,
+        seen.storage().healthy(),
+        seen.storage().reason(),
+        seen.storage().message());
+    availability(seen, rolledOut, waiting);
+    pullSecrets(seen);
+    CertifiedKey leaf = seen.certificates().leaf();
     RegistryNames names = model.names();
     String image = model.image();
     return new MirrorRegistryStatus(
         generation,
         handled,
         conditions.list(),
-        new MirrorRegistryStatus.Endpoint(
-            "https://" + authority, model.spec().endpoint().hostname()),
-        new MirrorRegistryStatus.Trust(new LocalRef(names.trust()), trusted(certificates)),
+        seen.endpoint(),
+        new MirrorRegistryStatus.Trust(new LocalRef(names.trust()), trusted(seen.certificates())),
         leaf == null
             ? null
             : new MirrorRegistryStatus.Certificate(
                 leaf.serial(),
                 leaf.notAfter().toString(),
-                certificates.last() instanceof RotationStep.None(Instant until)
+                seen.certificates().last() instanceof RotationStep.None(Instant until)
                     ? until.toString()
                     : null),
-        nodes,
+        seen.nodes(),
         new MirrorRegistryStatus.Credentials(
             new LocalRef(names.credentials(GeneratedUser.ADMIN)),
             new LocalRef(names.credentials(GeneratedUser.PUSH)),
             new LocalRef(names.credentials(GeneratedUser.PULL)),
-            nextRotation),
-        model.spec().replicas(),
+            seen.nextRotation(),
+            model.spec().auth().pullSecret() == null ? null : seen.pullSecrets().namespaces()),
+        seen.storage().status(),
+        wanted,
         ready,
         image.substring(image.lastIndexOf(':') + 1));
+  }
+
+  private void availability(Observation seen, boolean rolledOut, String waiting) {
+    MirrorRegistryStatus.Endpoint endpoint = seen.endpoint();
+    if (endpoint == null) {
+      String why = "the load balancer has no address yet";
+      conditions.set(AVAILABLE, false, "EndpointPending", why);
+      conditions.progressing("EndpointPending", why);
+      return;
+    }
+    switch (seen.probe()) {
+      case null -> {
+        conditions.set(AVAILABLE, false, "NoPodReady", waiting);
+        conditions.progressing("NoPodReady", waiting);
+      }
+      case RegistryProbe.Unhealthy(String reason, String message) -> {
+        conditions.set(AVAILABLE, false, reason, message);
+        conditions.progressing(reason, message);
+      }
+      case RegistryProbe.Healthy _ -> {
+        String serving = endpoint.url() + " answers with a trusted certificate and tokens";
+        conditions.set(AVAILABLE, true, "Serving", serving);
+        if (seen.storage().dataLost()) {
+          conditions.progressing(seen.storage().reason(), seen.storage().message());
+        } else if (seen.certificates().last() instanceof RotationStep.CaKeyLost) {
+          conditions.ready("CAKeyLost", caKeyLost(seen.certificates()));
+        } else {
+          conditions.ready("Serving", serving);
+          if (!rolledOut) {
+            // The old pods serve on while new ones start: that is no outage.
+            conditions.set(Conditions.RECONCILING, true, "RollingOut", waiting);
+          } else if (seen.movingTo() != null) {
+            conditions.set(
+                Conditions.RECONCILING,
+                true,
+                "EndpointMoving",
+                "https://"
+                    + seen.movingTo()
+                    + " is announced when every pod serves it and it answers");
+          }
+        }
+      }
+    }
+  }
+
+  private void pullSecrets(Observation seen) {
+    if (seen.model().spec().auth().pullSecret() == null) {
+      return;
+    }
+    if (seen.pullSecrets().refused().isEmpty()) {
+      conditions.set(PULL_SECRETS_READY, true, "Kept", "every selected namespace has the Secret");
+    } else {
+      conditions.set(
+          PULL_SECRETS_READY,
+          false,
+          "NameTaken",
+          "not touched, since a Secret of somebody else is there or the operator has no rights: "
+              + seen.pullSecrets().refused().stream().limit(20).toList());
+    }
   }
 
   private void certificates(CertificateKeeper.Result certificates) {

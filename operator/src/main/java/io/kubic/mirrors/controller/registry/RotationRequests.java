@@ -15,13 +15,15 @@ import org.jspecify.annotations.Nullable;
  * asking once. A time that has not come yet asks for nothing.
  *
  * @param replaceLostCa the person agrees to a successor for a CA whose key is lost
+ * @param dataLoss a loss of content found before it is accepted
  */
 record RotationRequests(
     @Nullable Instant passwords,
     @Nullable Instant tokenKeys,
     @Nullable Instant certificate,
     @Nullable Instant ca,
-    boolean replaceLostCa) {
+    boolean replaceLostCa,
+    @Nullable Instant dataLoss) {
 
   static RotationRequests of(MirrorRegistry registry, Clock clock) {
     Map<String, String> annotations =
@@ -33,7 +35,8 @@ record RotationRequests(
         time(annotations, Api.ROTATE_TOKEN_KEYS, clock),
         time(annotations, Api.ROTATE_CERTIFICATE, clock),
         time(annotations, Api.ROTATE_CA, clock),
-        "true".equals(annotations.get(Api.REPLACE_LOST_CA)));
+        "true".equals(annotations.get(Api.REPLACE_LOST_CA)),
+        time(annotations, Api.ACCEPT_DATA_LOSS, clock));
   }
 
   /** Whether what was made at a time is asked to be replaced. */

@@ -77,6 +77,11 @@ public final class Conditions {
     return before != null && before.holds();
   }
 
+  /** Whether a condition of this type was set. */
+  public boolean has(String type) {
+    return now.containsKey(type);
+  }
+
   /** All conditions set, sorted by type. */
   public List<Condition> list() {
     return new ArrayList<>(now.values());

@@ -88,13 +88,32 @@ class RegistryResourcesTest {
   }
 
   @Test
-  void aRetainedClaimHasNoOwnerAndADeletedOneHas() {
+  void aClaimHasNoOwnerSoThatItsEndIsDecidedAtDeletion() {
     assertThat(RegistryResources.claim(model("{}")).getMetadata().getOwnerReferences()).isEmpty();
     assertThat(
             RegistryResources.claim(model("{storage: {onDelete: Delete}}"))
                 .getMetadata()
                 .getOwnerReferences())
-        .hasSize(1);
+        .isEmpty();
+  }
+
+  @Test
+  void onlyTheGatewaysPortIsOpenToEverybody() {
+    var policy = RegistryResources.networkPolicy(model("{}")).getSpec();
+    assertThat(policy.getPolicyTypes()).containsExactly("Ingress", "Egress");
+    assertThat(policy.getEgress()).isEmpty();
+    assertThat(policy.getIngress().stream().filter(rule -> rule.getFrom().isEmpty()))
+        .singleElement()
+        .satisfies(
+            rule ->
+                assertThat(rule.getPorts())
+                    .singleElement()
+                    .satisfies(port -> assertThat(port.getPort().getIntVal()).isEqualTo(5000)));
+    assertThat(
+            RegistryResources.networkPolicy(model("{storage: {s3: {bucket: registry}}}"))
+                .getSpec()
+                .getPolicyTypes())
+        .containsExactly("Ingress");
   }
 
   @Test
@@ -108,12 +127,13 @@ class RegistryResourcesTest {
   void theCertificateNamesServiceAddressAndExtraNames() {
     assertThat(
             model("{endpoint: {extraNames: [mirror.example.com, 192.0.2.7]}}")
-                .subjectAlternativeNames("10.96.0.7"))
+                .subjectAlternativeNames("10.96.0.7", List.of("old.example.com")))
         .containsExactly(
             "mirror-registry",
             "mirror-registry.ns",
             "mirror-registry.ns.svc",
             "mirror-registry.ns.svc.cluster.local",
+            "old.example.com",
             "10.96.0.7",
             "192.0.2.7",
             "mirror.example.com");

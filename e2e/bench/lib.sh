@@ -51,7 +51,7 @@ network() {
     "$bin/kit" link -a "$client:to-$peer:$address.1/24" -b "$client-$peer:eth0:$address.2/24" \
       -delay "$(awk "BEGIN {print $delay * 500}")us" -mbit "$rate" >"$work/link-$peer.log" 2>&1 &
     links+=($!)
-    for _ in $(seq 50); do ! grep -qs up "$work/link-$peer.log" || break; sleep 0.1; done
+    for _ in $(seq 300); do ! grep -qs up "$work/link-$peer.log" || break; sleep 0.1; done
     grep -q up "$work/link-$peer.log" || die "no delayed link: $(cat "$work/link-$peer.log")"
   done
   source_net=$client-s target_net=$client-t source_at=10.251.1.2:5001 target_at=10.251.2.2:5002

@@ -231,7 +231,12 @@ public record MirrorListSpec(
   /** Care for the upstream. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)
   public record Limits(
-      @Default("8") @Min(1) @Max(64) Integer maxConcurrent,
+      @JsonPropertyDescription(
+              "Requests at once, at most half of them transfers. Halved when the upstream answers 429.")
+          @Default("32")
+          @Min(1)
+          @Max(64)
+          Integer maxConcurrent,
       @Min(1) @Max(10000) @Nullable Integer requestsPerSecond,
       @JsonPropertyDescription("Requests of the upstream's quota that are left to others.")
           @Default("5")
@@ -242,7 +247,7 @@ public record MirrorListSpec(
           @Size(max = 16)
           List<@Pattern(Api.REGISTRY) @Size(max = 253) String> tokenRealms) {
     public Limits {
-      maxConcurrent = maxConcurrent == null ? 8 : maxConcurrent;
+      maxConcurrent = maxConcurrent == null ? 32 : maxConcurrent;
       minRemaining = minRemaining == null ? 5 : minRemaining;
       timeout = timeout == null ? "1m" : timeout;
       tokenRealms = tokenRealms == null ? List.of() : List.copyOf(tokenRealms);
@@ -329,14 +334,14 @@ public record MirrorListSpec(
   /** Work done at once. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Concurrency(
-      @Default("8") @Min(1) @Max(64) Integer images,
-      @Default("4") @Min(1) @Max(64) Integer blobs,
+      @Default("32") @Min(1) @Max(64) Integer images,
+      @Default("8") @Min(1) @Max(64) Integer blobs,
       @JsonPropertyDescription("Pods that share the work of a run.") @Default("1") @Min(1) @Max(64)
           Integer shards) {
     public Concurrency {
       shards = shards == null ? 1 : shards;
-      images = images == null ? 8 : images;
-      blobs = blobs == null ? 4 : blobs;
+      images = images == null ? 32 : images;
+      blobs = blobs == null ? 8 : blobs;
     }
   }
 

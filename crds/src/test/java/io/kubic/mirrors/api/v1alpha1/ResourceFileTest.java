@@ -34,7 +34,7 @@ class ResourceFileTest {
     assertThat(spec.layout()).isEqualTo(MirrorListSpec.Layout.Scoped);
     assertThat(spec.sources().getFirst().tags().select()).isEqualTo(MirrorListSpec.Select.All);
     assertThat(spec.sources().getFirst().includeReferrers()).isTrue();
-    assertThat(spec.concurrency().images()).isEqualTo(8);
+    assertThat(spec.concurrency().images()).isEqualTo(32);
   }
 
   @Test

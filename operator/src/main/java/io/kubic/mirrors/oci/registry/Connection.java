@@ -43,7 +43,8 @@ public record Connection(
   /**
    * Care for the registry.
    *
-   * @param maxConcurrent requests and transfers at once
+   * @param maxConcurrent requests at once, at most half of them transfers; uploads count by
+   *     themselves
    * @param requestsPerSecond null for no limit
    * @param minRemaining pulls of the registry's quota that are left to others
    * @param timeout for connecting, for the first byte, and for any answer but a blob's
@@ -62,9 +63,9 @@ public record Connection(
       }
     }
 
-    /** Eight at once, one minute. */
+    /** 32 at once, one minute. */
     public static Limits standard() {
-      return new Limits(8, null, 5, Duration.ofMinutes(1), List.of());
+      return new Limits(32, null, 5, Duration.ofMinutes(1), List.of());
     }
   }
 

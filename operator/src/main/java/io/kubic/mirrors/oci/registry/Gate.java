@@ -26,10 +26,13 @@ final class Gate {
   private final Clock clock;
   private final Pause pause;
   private final Shrinking requests;
+  private final Shrinking downloads;
   private final Shrinking uploads;
   private final ReentrantLock lock = new ReentrantLock();
   private Connection.Limits limits;
   private Duration patience;
+  private int atOnce;
+  private Instant slowedUntil = Instant.MIN;
   private Instant nextSlot = Instant.MIN;
   private Instant closedUntil = Instant.MIN;
   private int remaining = -1;
@@ -54,8 +57,53 @@ final class Gate {
     this.patience = connection.retry().maxBackoff();
     this.clock = clock;
     this.pause = pause;
-    this.requests = new Shrinking(limits.maxConcurrent());
-    this.uploads = new Shrinking(limits.maxConcurrent());
+    this.atOnce = limits.maxConcurrent();
+    this.requests = new Shrinking(atOnce);
+    this.downloads = new Shrinking(half(atOnce));
+    this.uploads = new Shrinking(atOnce);
+  }
+
+  /** What a permit is for. */
+  enum Use {
+    REQUEST,
+    /**
+     * A transfer from the registry. Half of the permits at most go to transfers, so that questions,
+     * which are what a run mostly consists of, do not stand behind gigabytes.
+     */
+    DOWNLOAD,
+    /**
+     * Counts by itself: it waits for bytes of a transfer, perhaps of this same registry, and must
+     * not wait for its permit too.
+     */
+    UPLOAD
+  }
+
+  private static int half(int permits) {
+    return Math.max(1, permits / 2);
+  }
+
+  private void lower(int to) {
+    if (to < atOnce) {
+      requests.shrink(atOnce - to);
+      uploads.shrink(atOnce - to);
+      downloads.shrink(half(atOnce) - half(to));
+      atOnce = to;
+    }
+  }
+
+  /** The registry has too much of us: from now on half as many at once, at least one. */
+  void slow() {
+    lock.lock();
+    try {
+      Instant now = clock.instant();
+      // Many are refused together: that is one refusal.
+      if (!now.isBefore(slowedUntil)) {
+        slowedUntil = now.plusSeconds(1);
+        lower(half(atOnce));
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Another client passes this gate: the stricter of the limits hold for both. */
@@ -64,10 +112,7 @@ final class Gate {
     lock.lock();
     try {
       int at = Math.min(limits.maxConcurrent(), more.maxConcurrent());
-      if (at < limits.maxConcurrent()) {
-        requests.shrink(limits.maxConcurrent() - at);
-        uploads.shrink(limits.maxConcurrent() - at);
-      }
+      lower(at);
       Integer rate = limits.requestsPerSecond();
       Integer other = more.requestsPerSecond();
       limits =
@@ -86,18 +131,18 @@ final class Gate {
 
   /** The right to have one request or transfer under way; to be given back once. */
   final class Permit implements AutoCloseable {
-    private final Semaphore semaphore;
+    private final Use use;
     private boolean held = true;
 
-    private Permit(Semaphore semaphore) {
-      this.semaphore = semaphore;
+    private Permit(Use use) {
+      this.use = use;
     }
 
     @Override
     public void close() {
       if (held) {
         held = false;
-        semaphore.release();
+        release(use);
       }
     }
   }
@@ -105,15 +150,12 @@ final class Gate {
   /**
    * Waits for the right to send a request.
    *
-   * @param upload uploads count by themselves: one waits for bytes of a transfer, perhaps of this
-   *     same registry, and must not wait for its permit too
    * @throws RegistryException RateLimited when the registry asked for a longer pause than anybody
    *     waits for; Cancelled
    */
-  Permit enter(boolean upload, String object) {
-    Semaphore semaphore = upload ? uploads : requests;
+  Permit enter(Use use, String object) {
     try {
-      semaphore.acquire();
+      acquire(use);
     } catch (InterruptedException e) {
       throw cancelled(object);
     }
@@ -123,13 +165,40 @@ final class Gate {
         pause.pause(wait);
         wait = untilOpen();
       }
-      return new Permit(semaphore);
+      return new Permit(use);
     } catch (InterruptedException e) {
-      semaphore.release();
+      release(use);
       throw cancelled(object);
     } catch (RegistryException e) {
-      semaphore.release();
+      release(use);
       throw e;
+    }
+  }
+
+  private void acquire(Use use) throws InterruptedException {
+    switch (use) {
+      case UPLOAD -> uploads.acquire();
+      case REQUEST -> requests.acquire();
+      case DOWNLOAD -> {
+        downloads.acquire();
+        try {
+          requests.acquire();
+        } catch (InterruptedException e) {
+          downloads.release();
+          throw e;
+        }
+      }
+    }
+  }
+
+  private void release(Use use) {
+    switch (use) {
+      case UPLOAD -> uploads.release();
+      case REQUEST -> requests.release();
+      case DOWNLOAD -> {
+        requests.release();
+        downloads.release();
+      }
     }
   }
 

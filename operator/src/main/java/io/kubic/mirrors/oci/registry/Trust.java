@@ -135,6 +135,9 @@ public record Trust(
       return new Everybody();
     }
     try {
+      if (authorities.isEmpty()) {
+        return fromStore(null);
+      }
       KeyStore anchors = KeyStore.getInstance(KeyStore.getDefaultType());
       anchors.load(null, null);
       int count = 0;

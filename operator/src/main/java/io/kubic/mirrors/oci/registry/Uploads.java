@@ -23,6 +23,10 @@ final class Uploads {
   private final Wire wire;
   private final SizeOf size;
   private volatile SelfMount selfMount = SelfMount.UNKNOWN;
+  private volatile @Nullable Known known;
+
+  /** A blob that is there, since it was sent before. */
+  private record Known(String repository, Descriptor blob) {}
 
   /** The size of a blob that is there. */
   @FunctionalInterface
@@ -60,7 +64,7 @@ final class Uploads {
       return mountFrom == null ? BlobWrite.PRESENT : BlobWrite.MOUNTED;
     }
     HttpUrl location = session.get();
-    if (!asked && selfMount == SelfMount.UNKNOWN && blob.size() >= WORTH_ASKING) {
+    if (!asked && blob.size() >= WORTH_ASKING && !doesSelfMountWork()) {
       if (size.of(repository, blob.digest()).isPresent()) {
         // It is there although mounting it from its own repository was not granted.
         selfMount = SelfMount.REFUSED;
@@ -69,7 +73,29 @@ final class Uploads {
       }
     }
     write(repository, blob, location, content, object);
+    if (known == null) {
+      known = new Known(repository, blob);
+    }
     return BlobWrite.WRITTEN;
+  }
+
+  /**
+   * Whether a refused mount from a blob's own repository tells that it is not there. What has been
+   * sent before answers that once and for all; a question for every large blob would be the other
+   * way.
+   */
+  private boolean doesSelfMountWork() {
+    Known sent = known;
+    if (selfMount == SelfMount.UNKNOWN && sent != null) {
+      Optional<HttpUrl> session = start(sent.repository(), sent.blob(), sent.repository());
+      if (session.isEmpty()) {
+        selfMount = SelfMount.WORKS;
+      } else {
+        selfMount = SelfMount.REFUSED;
+        cancel(sent.repository(), session.get(), sent.blob().digest().toString());
+      }
+    }
+    return selfMount == SelfMount.WORKS;
   }
 
   /** Mounts a blob or starts an upload; empty when the blob is now there. */

@@ -58,7 +58,6 @@ final class Wire {
         new AddressGuard(
             bases.stream().map(HttpUrl::host).toList(), connection.proxies(), transport.network());
     Duration timeout = connection.limits().timeout();
-    var trustManager = connection.trust().trustManager();
     OkHttpClient.Builder builder =
         transport
             .http()
@@ -67,10 +66,14 @@ final class Wire {
                 timeout.compareTo(Duration.ofSeconds(30)) > 0 ? Duration.ofSeconds(30) : timeout)
             .readTimeout(timeout)
             .writeTimeout(connection.retry().stallTimeout())
-            .sslSocketFactory(
-                connection.trust().context(trustManager).getSocketFactory(), trustManager)
             .proxySelector(new ProxyChoice(connection.proxies()))
             .proxyAuthenticator(new ProxyLogin(connection.proxies()));
+    // The system's trust is what a client has anyway; reading it takes a good part of a start.
+    if (bases.stream().anyMatch(HttpUrl::isHttps) || !connection.trust().equals(Trust.system())) {
+      var trustManager = connection.trust().trustManager();
+      builder.sslSocketFactory(
+          connection.trust().context(trustManager).getSocketFactory(), trustManager);
+    }
     if (connection.trust().insecure()) {
       builder.hostnameVerifier((host, session) -> true);
     }
@@ -116,7 +119,10 @@ final class Wire {
     HttpUrl url = ask.at(bases.get(chosen));
     Optional<Secret> authorization =
         isOwn(url) ? auth.header(ask.scopes, ask.repository, ask.object) : Optional.empty();
-    Gate.Permit permit = gate.enter(uploads, ask.object);
+    Gate.Permit permit =
+        gate.enter(
+            uploads ? Gate.Use.UPLOAD : ask.bulk ? Gate.Use.DOWNLOAD : Gate.Use.REQUEST,
+            ask.object);
     try {
       Answer answer = exchange(ask, url, authorization, permit);
       if (answer.status() == 401 && isOwn(url) && !uploads && !ask.anonymous) {
@@ -139,6 +145,9 @@ final class Wire {
             answer.response(), ask.scopes, ask.repository, ask.object, authorization.orElse(null));
       }
       Answer last = follow(ask, answer, permit);
+      if (last.status() == 429) {
+        gate.slow();
+      }
       if (last.status() >= 500 && ask.url == null) {
         turnFrom(chosen);
       }

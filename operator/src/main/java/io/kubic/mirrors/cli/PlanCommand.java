@@ -66,6 +66,7 @@ final class PlanCommand implements Callable<Integer> {
   }
 
   @Spec private CommandSpec spec;
+  @Mixin private LockOptions lock;
   @Mixin private ConnectionOptions connections;
 
   @Option(
@@ -128,7 +129,12 @@ final class PlanCommand implements Callable<Integer> {
         clients.put(key(source), open.source(source, list.retry()));
       }
       Selection selection =
-          selector.select(source -> new RegistryCatalog(client(clients, source)), executor);
+          lock.find(list, target, open)
+              .map(locked -> locked.select(list))
+              .orElseGet(
+                  () ->
+                      selector.select(
+                          source -> new RegistryCatalog(client(clients, source)), executor));
       if (selection.isRefused()) {
         selection.problems().forEach(this::tell);
         return ExitCode.REFUSED;

@@ -109,6 +109,14 @@ final class SyncCommand implements Callable<Integer> {
       description = "Write a summary of at most 4096 bytes there on every ending.")
   private @Nullable Path terminationLog;
 
+  @Option(
+      names = "--approved",
+      paramLabel = "HASH",
+      description =
+          "The plan that may be carried out; needed where the list says approval: Manual.")
+  private @Nullable String approved;
+
+  @Mixin private LockOptions lock;
   @Mixin private ConnectionOptions connections;
 
   @Override
@@ -180,9 +188,14 @@ final class SyncCommand implements Callable<Integer> {
     }
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Selection selection =
-          selector.select(
-              source -> new Part(source, client(clients, source), wanted.layout(), shard()),
-              executor);
+          lock.find(wanted, target, open)
+              .map(locked -> locked.select(wanted))
+              .orElseGet(
+                  () ->
+                      selector.select(
+                          source ->
+                              new Part(source, client(clients, source), wanted.layout(), shard()),
+                          executor));
       if (selection.isRefused()) {
         return refuse(selection.problems().getFirst().message());
       }
@@ -209,6 +222,14 @@ final class SyncCommand implements Callable<Integer> {
       if (dryRun || wanted.dryRun()) {
         return showPlan(plan, selection, planned.settled());
       }
+      if (isWaiting(wanted, plan)) {
+        return await(plan, selection);
+      }
+      if (output == Output.json) {
+        spec.commandLine()
+            .getErr()
+            .println(json(Map.of("hash", plan.hash(), "plan", plan.planned())));
+      }
       plan.problems().forEach(this::warn);
       SyncRun.Done done;
       try (Progress progress = progress(plan, planned.work().size(), copier)) {
@@ -225,6 +246,40 @@ final class SyncCommand implements Callable<Integer> {
       terminate(done.report().termination(plan, selection.sources(), done.reportRef()));
       return exitCode(done.report(), selection);
     }
+  }
+
+  /** Whether somebody has to approve the plan first; not when it changes nothing. */
+  private boolean isWaiting(MirrorListSpec wanted, Plan plan) {
+    boolean prunes =
+        wanted.prune().mode() == MirrorListSpec.PruneMode.Delete
+            && plan.totals().pruneCandidates() > 0;
+    return wanted.approval() == MirrorListSpec.Approval.Manual
+        && (plan.totals().copy() > 0 || prunes)
+        && !plan.hash().equals(approved);
+  }
+
+  private int await(Plan plan, Selection selection) {
+    String message =
+        "plan "
+            + plan.hash()
+            + " waits for approval: "
+            + plan.totals().images()
+            + " images, "
+            + plan.totals().copy()
+            + " to copy, at most "
+            + plan.totals().bytesToTransfer()
+            + " bytes";
+    terminate(
+        Report.of(List.of(), 0, selection.complete())
+            .termination(plan, selection.sources(), null)
+            .failed(Termination.AWAITING_APPROVAL, message));
+    PrintWriter out = spec.commandLine().getOut();
+    if (output == Output.json) {
+      out.println(json(plan));
+    }
+    out.flush();
+    spec.commandLine().getErr().println("refused: " + message + "; give it with --approved");
+    return ExitCode.REFUSED;
   }
 
   private Progress progress(Plan plan, int images, Copier copier) {

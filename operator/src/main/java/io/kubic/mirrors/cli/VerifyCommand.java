@@ -11,24 +11,43 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code verify}: reads every byte of a bundle, without a registry. */
+/**
+ * {@code verify}: reads every byte of a bundle, without a registry; or compares a registry with
+ * what a list selects now.
+ */
 @Command(
     name = "verify",
     mixinStandardHelpOptions = true,
-    description = "Verify every byte of a bundle; no registry is needed.")
+    description = {
+      "Verify every byte of a bundle; no registry is needed.",
+      "With -f, compare a registry with what a MirrorList selects now, digest by digest."
+    })
 final class VerifyCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Parameters(
-      paramLabel = "DIR",
+      paramLabel = "DIR|HOST[:PORT]",
       arity = "1..*",
-      description = "The bundle, the directory of its volumes, or each volume.")
+      description = "The bundle, the directory of its volumes, or each volume; with -f a registry.")
   private List<Path> directories;
+
+  @Option(
+      names = {"-f", "--filename"},
+      paramLabel = "FILE",
+      description = "YAML with a MirrorList that the registry is compared with.")
+  private @Nullable Path file;
+
+  @Option(names = "--list", paramLabel = "NAME", description = "Which MirrorList of the file.")
+  private @Nullable String list;
+
+  @Mixin private LockOptions lock;
+  @Mixin private ConnectionOptions connections;
 
   @Option(
       names = "--verify-key",
@@ -44,6 +63,21 @@ final class VerifyCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Path compared = file;
+    if (compared != null) {
+      if (directories.size() != 1) {
+        throw new CommandException(ExitCode.USAGE, "with -f name one registry, HOST[:PORT]");
+      }
+      try (ConnectionOptions open = connections) {
+        return RegistryComparison.run(
+            ListFile.read(compared, list).getSpec(),
+            directories.getFirst().toString(),
+            lock,
+            open,
+            output == RunOutput.Form.json,
+            spec.commandLine());
+      }
+    }
     RunOutput report =
         new RunOutput(spec.commandLine().getOut(), spec.commandLine().getErr(), true, null);
     return Endings.reported(report, () -> run(report));

@@ -1,8 +1,10 @@
 package io.kubic.mirrors.list;
 
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
+import io.kubic.mirrors.oci.Shown;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Include and exclude patterns: a text passes when an include pattern is found in it and no exclude
@@ -44,6 +46,19 @@ final class PatternFilter {
   /** Whether an include pattern was given. */
   boolean includesByPattern() {
     return !include.isEmpty();
+  }
+
+  /** What stops a text, for a person; empty when it passes. */
+  Optional<String> refusal(String text) {
+    if (!all && include.stream().noneMatch(pattern -> pattern.isFoundIn(text))) {
+      return Optional.of("include: none of its patterns is found in '" + Shown.of(text) + "'");
+    }
+    for (int i = 0; i < exclude.size(); i++) {
+      if (exclude.get(i).isFoundIn(text)) {
+        return Optional.of("exclude[" + i + "] is found in '" + Shown.of(text) + "'");
+      }
+    }
+    return Optional.empty();
   }
 
   boolean passes(String text) {

@@ -16,6 +16,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -299,6 +300,90 @@ public final class Selector {
     Set<String> all = new TreeSet<>(a);
     all.addAll(b);
     return all;
+  }
+
+  /**
+   * Why an image is selected or not, for a person: what every source of its registry says.
+   *
+   * @param catalogs what to ask for each source; asked for the tags of the one repository at most
+   * @throws RegistryException when these cannot be listed
+   */
+  public List<Explanation> explain(
+      Reference image, Function<MirrorListSpec.Source, Catalog> catalogs) {
+    List<Explanation> all = new ArrayList<>();
+    for (SourceRules source : sources) {
+      if (source.spec().registry().equals(image.repository().registry())) {
+        all.add(explain(source, image, catalogs.apply(source.spec())));
+      }
+    }
+    return all;
+  }
+
+  private Explanation explain(SourceRules source, Reference image, Catalog catalog) {
+    List<String> steps = new ArrayList<>();
+    boolean selected = explain(source, image, catalog, steps);
+    if (selected) {
+      String text =
+          image.repository() + (image.tag() != null ? ":" + image.tag() : "@" + image.digest());
+      for (int i = 0; i < blocked.size(); i++) {
+        if (blocked.get(i).isFoundIn(text)) {
+          steps.add("no: blockedImages[" + i + "] is found in it");
+          selected = false;
+          break;
+        }
+      }
+    }
+    return new Explanation(source.path(), source.spec().name(), selected, steps);
+  }
+
+  private static boolean explain(
+      SourceRules source, Reference image, Catalog catalog, List<String> steps) {
+    String path = image.repository().path();
+    for (Reference literal : source.literals()) {
+      if (literal.repository().path().equals(path)
+          && (literal.tag() != null || literal.digest() != null)
+          && (image.tag() == null || image.tag().equals(literal.tag()))
+          && (image.digest() == null || image.digest().equals(literal.digest()))) {
+        steps.add("yes: images names " + literal);
+        return true;
+      }
+    }
+    if (source.literalRepositories().contains(path)) {
+      steps.add("images names its repository");
+    } else {
+      Optional<String> refused =
+          source.repositories().includesByPattern()
+              ? source.repositories().refusal(path)
+              : Optional.of("include is empty");
+      if (refused.isPresent()) {
+        steps.add("no: images does not name it, and repositories." + refused.get());
+        return false;
+      }
+      steps.add("repositories.include and repositories.exclude let " + path + " pass");
+    }
+    if (image.tag() == null) {
+      steps.add(
+          image.digest() == null
+              ? "its tags are selected by tags; name one to hear about it"
+              : "no: images names no such digest, and tags selects by tag");
+      return image.digest() == null;
+    }
+    List<String> more = source.tags().explain(catalog.tags(path).names(), image.tag());
+    steps.addAll(more);
+    return more.getLast().startsWith("yes");
+  }
+
+  /**
+   * What one source says of an image.
+   *
+   * @param path of the source in the spec
+   * @param source its name
+   * @param steps one line each; the last one begins with {@code yes} or {@code no}
+   */
+  public record Explanation(String path, String source, boolean selected, List<String> steps) {
+    public Explanation {
+      steps = List.copyOf(steps);
+    }
   }
 
   private static String some(Collection<String> names) {

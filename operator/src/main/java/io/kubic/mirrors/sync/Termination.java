@@ -31,6 +31,9 @@ public record Termination(
   /** The most that Kubernetes keeps. */
   public static final int MAX_BYTES = 4096;
 
+  /** Why a plan was not carried out that somebody has to approve. */
+  public static final String AWAITING_APPROVAL = "AwaitingApproval";
+
   private static final int MAX_FAILURES = 20;
   private static final JsonMapper JSON =
       JsonMapper.builder().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
@@ -44,6 +47,17 @@ public record Termination(
   public static Termination of(String reason, String message) {
     return new Termination(
         null, null, null, false, List.of(), List.of(), null, new Failed(reason, message));
+  }
+
+  /** The same of a run that then did nothing, for a reason. */
+  public Termination failed(String reason, String message) {
+    return new Termination(
+        hash, plan, null, complete, failures, sources, reportRef, new Failed(reason, message));
+  }
+
+  /** Whether the run ended because its plan has to be approved. */
+  public boolean isAwaitingApproval() {
+    return error != null && error.reason().equals(AWAITING_APPROVAL);
   }
 
   /** What was planned. */

@@ -8,6 +8,9 @@ public final class Api {
   /** Any new value makes the operator run now; echoed in {@code status.lastHandledReconcileAt}. */
   public static final String RECONCILE_AT = GROUP + "/reconcile-at";
 
+  /** The hash of the plan that a list with {@code approval: Manual} may carry out. */
+  public static final String APPROVE = GROUP + "/approve";
+
   /** A time (RFC 3339): generated passwords made before it are replaced, with an overlap. */
   public static final String ROTATE_PASSWORDS = GROUP + "/rotate-passwords";
 

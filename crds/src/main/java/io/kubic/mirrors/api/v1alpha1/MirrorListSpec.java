@@ -63,6 +63,12 @@ public record MirrorListSpec(
     Retry retry,
     Concurrency concurrency,
     @JsonPropertyDescription("Stops a selection that explodes before the first byte.") Guard guard,
+    @JsonPropertyDescription(
+            "Manual: a plan waits until the annotation mirrors.kubic.io/approve names its hash.")
+        @Default("Automatic")
+        Approval approval,
+    @JsonPropertyDescription("Copies exactly the digests of a plan or report, whatever tags say.")
+        @Nullable Lock lock,
     @JsonPropertyDescription("Additions to the sync Jobs.") JobTemplate jobTemplate,
     @JsonPropertyDescription("Plan and report only.") @Default("false") Boolean dryRun,
     @JsonPropertyDescription("No new runs; a running one is finished.") @Default("false")
@@ -81,6 +87,7 @@ public record MirrorListSpec(
     retry = retry == null ? new Retry(null, null, null, null) : retry;
     concurrency = concurrency == null ? new Concurrency(null, null, null) : concurrency;
     guard = guard == null ? new Guard(null, null) : guard;
+    approval = approval == null ? Approval.Automatic : approval;
     jobTemplate = jobTemplate == null ? new JobTemplate(null, null, null, null, null) : jobTemplate;
     dryRun = dryRun != null && dryRun;
     suspend = suspend != null && suspend;
@@ -165,7 +172,9 @@ public record MirrorListSpec(
                   + " newest version with its aliases, and latest.")
           @Default("All")
           Select select,
-      @JsonPropertyDescription("MirrorRegistry14: what the tool of 2019 would keep.")
+      @JsonPropertyDescription(
+              "MirrorRegistry14: what the tool of 2019 would keep; with Minimized, --minimize comes"
+                  + " first whatever select says.")
           @Default("None")
           Compatibility compatibility,
       @JsonPropertyDescription("Newest N after select; 0: all.") @Default("0") @Min(0)
@@ -196,8 +205,12 @@ public record MirrorListSpec(
 
   /** Whose rules hold. */
   public enum Compatibility {
+    /** Ours. */
     None,
-    MirrorRegistry14
+    /** Of mirror-registry 1.4: LatestBuild is its --minimize, Latest its --newest-only. */
+    MirrorRegistry14,
+    /** The same with --minimize before whatever select says: Latest is both flags. */
+    MirrorRegistry14Minimized
   }
 
   /** An order of tags. */
@@ -355,6 +368,27 @@ public record MirrorListSpec(
       maxImages = maxImages == null ? 20000 : maxImages;
     }
   }
+
+  /** Who says that a plan is carried out. */
+  public enum Approval {
+    Automatic,
+    Manual
+  }
+
+  /** Where the digests of a run stand that is to be repeated. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  @ValidationRule(
+      value = "has(self.configMapRef) != has(self.image)",
+      message = "name either a configMapRef or an image")
+  public record Lock(
+      @JsonPropertyDescription(
+              "A ConfigMap with the JSON or YAML of kubectl mirror plan; default key lock.json.")
+          @Nullable KeyRef configMapRef,
+      @JsonPropertyDescription(
+              "An artifact with such a plan or a report, as status.reportRef names it.")
+          @Size(max = 1024)
+          @Pattern("^\\S+/\\S+(:\\S+|@sha256:[0-9a-f]{64})$")
+          @Nullable String image) {}
 
   /** Additions to the pods of Jobs. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)

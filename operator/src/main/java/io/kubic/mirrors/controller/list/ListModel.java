@@ -12,6 +12,7 @@ import io.kubic.mirrors.controller.support.Settings;
  * @param target {@code host:port} of the registry
  * @param pushSecret name of a dockerconfigjson Secret that may push to it
  * @param trustConfigMap name of a ConfigMap with its CA bundle, {@code ca.crt}
+ * @param approved hash of the plan that may be carried out; empty when none was approved
  */
 record ListModel(
     String namespace,
@@ -21,7 +22,8 @@ record ListModel(
     OwnerReference owner,
     String target,
     String pushSecret,
-    String trustConfigMap) {
+    String trustConfigMap,
+    String approved) {
   /** Longest name of a MirrorList: its Jobs' names must fit into 63 characters. */
   static final int MAX_NAME = 40;
 
@@ -34,7 +36,8 @@ record ListModel(
         Owner.of(list),
         target.authority(),
         target.pushSecret(),
-        target.trustConfigMap());
+        target.trustConfigMap(),
+        ListResources.approved(list));
   }
 
   /** ConfigMap with list.yaml. */

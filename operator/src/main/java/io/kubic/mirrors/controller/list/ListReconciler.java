@@ -4,6 +4,7 @@ import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.ContainerStatus;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
@@ -54,6 +55,12 @@ import org.jspecify.annotations.Nullable;
     intervalMultiplier = 2,
     maxInterval = 300_000)
 public final class ListReconciler implements Reconciler<MirrorList> {
+  /** How long to wait before asking a running Job for its plan again. */
+  private static final Duration UNTIL_PLANNED = Duration.ofSeconds(10);
+
+  /** The plan stands at the beginning of a Job's log. */
+  private static final int LOG_BYTES = 16 << 10;
+
   private final Settings settings;
   private final Clock clock;
   private @Nullable InformerEventSource<Job, MirrorList> jobs;
@@ -130,16 +137,22 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     } catch (InvalidSpecException e) {
       return update(list, status.invalid(e), Optional.empty());
     }
-    String specHash = ListResources.specHash(list.getSpec());
+    String specHash = ListResources.specHash(list);
     String request = ListResources.request(list);
     SyncRuns runs = SyncRuns.of(context.getSecondaryResources(Job.class));
     Optional<Job> latest = runs.latest();
     if (latest.isPresent() && !SyncRuns.finished(latest.get())) {
+      Optional<Termination> planned =
+          status.knowsPlanOf(latest.get()) ? Optional.empty() : planned(context, latest.get());
       return update(
           list,
           status.running(
-              latest.get(), specHash.equals(annotation(latest.get(), ListResources.SPEC_HASH))),
-          Optional.empty());
+              latest.get(),
+              specHash.equals(annotation(latest.get(), ListResources.SPEC_HASH)),
+              planned),
+          planned.isPresent() || status.knowsPlanOf(latest.get())
+              ? Optional.empty()
+              : Optional.of(UNTIL_PLANNED));
     }
     if (list.getSpec().suspend()) {
       return update(list, status.suspended(), Optional.empty());
@@ -183,8 +196,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
                 Objects.requireNonNull(jobs).get(ResourceID.fromResource(job)), job, () -> job);
         yield update(
             list,
-            status.running(made, specHash.equals(last == null ? "" : last.specHash())),
-            Optional.empty());
+            status.running(
+                made, specHash.equals(last == null ? "" : last.specHash()), Optional.empty()),
+            Optional.of(UNTIL_PLANNED));
       }
     };
   }
@@ -212,7 +226,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     if (runs.latest().isPresent()) {
       Job job = runs.latest().get();
       boolean successful =
-          SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true);
+          SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true)
+              // A plan that waits is no failure: it is made again when it is due.
+              || result.map(Termination::isAwaitingApproval).orElse(false);
       int failures =
           (int) runs.newestFirst().stream().takeWhile(j -> !SyncRuns.succeeded(j)).count();
       return new Trigger.Last(
@@ -235,8 +251,34 @@ public final class ListReconciler implements Reconciler<MirrorList> {
         handled == null ? "" : handled);
   }
 
-  /** What the newest pod of the Job wrote when it ended. */
-  private static Optional<Termination> result(Context<MirrorList> context, Job job) {
+  /** What a Job that copies said it will do: the first line of its log. */
+  private static Optional<Termination> planned(Context<MirrorList> context, Job job) {
+    Optional<Pod> pod = pod(context, job);
+    if (pod.isEmpty() || !"Running".equals(pod.get().getStatus().getPhase())) {
+      return Optional.empty();
+    }
+    try {
+      String log =
+          context
+              .getClient()
+              .pods()
+              .inNamespace(pod.get().getMetadata().getNamespace())
+              .withName(pod.get().getMetadata().getName())
+              .inContainer("sync")
+              .limitBytes(LOG_BYTES)
+              .getLog();
+      return log.lines()
+          .filter(line -> line.startsWith("{"))
+          .map(Termination::parse)
+          .flatMap(Optional::stream)
+          .filter(told -> told.hash() != null && told.plan() != null)
+          .findFirst();
+    } catch (KubernetesClientException e) {
+      return Optional.empty(); // The end of the Job will tell.
+    }
+  }
+
+  private static Optional<Pod> pod(Context<MirrorList> context, Job job) {
     return context
         .getSecondaryResourcesAsStream(Pod.class)
         .filter(
@@ -244,7 +286,12 @@ public final class ListReconciler implements Reconciler<MirrorList> {
                 job.getMetadata()
                     .getName()
                     .equals(pod.getMetadata().getLabels().get("batch.kubernetes.io/job-name")))
-        .max(Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp()))
+        .max(Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp()));
+  }
+
+  /** What the newest pod of the Job wrote when it ended. */
+  private static Optional<Termination> result(Context<MirrorList> context, Job job) {
+    return pod(context, job)
         .flatMap(
             pod ->
                 pod.getStatus().getContainerStatuses().stream()

@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** The objects of one list, as pure functions of the model. */
 final class ListResources {
@@ -36,14 +37,22 @@ final class ListResources {
   /** On a Job: value of the reconcile-at annotation that it answers. */
   static final String REQUEST = "mirrors.kubic.io/request";
 
+  /** Where a lock out of a ConfigMap is found by a Job. */
+  private static final String LOCK = "/etc/mirror/lock";
+
   /** Where secrets and bundles of sources are found by a Job. */
   private static final String SOURCES = "/etc/mirror/sources";
 
   private ListResources() {}
 
-  /** What a change of means a new run: all of the spec but when and whether to run. */
-  static String specHash(MirrorListSpec spec) {
+  /**
+   * What a change of means a new run: all of the spec but when and whether to run, and the plan
+   * that was approved.
+   */
+  static String specHash(MirrorList list) {
+    MirrorListSpec spec = list.getSpec();
     return Hash.of(
+        spec.approval() == MirrorListSpec.Approval.Manual ? approved(list) : "",
         ResourceFile.write(
             new MirrorListSpec(
                 spec.registryRef(),
@@ -60,6 +69,8 @@ final class ListResources {
                 spec.retry(),
                 spec.concurrency(),
                 spec.guard(),
+                spec.approval(),
+                spec.lock(),
                 null,
                 spec.dryRun(),
                 null,
@@ -77,10 +88,54 @@ final class ListResources {
         .build();
   }
 
+  /** The hash of the plan that was approved; empty when none was, or what it says is no hash. */
+  static String approved(MirrorList list) {
+    Map<String, String> annotations = list.getMetadata().getAnnotations();
+    String hash = annotations == null ? "" : annotations.getOrDefault(Api.APPROVE, "").strip();
+    return hash.length() == 64 && hash.chars().allMatch(c -> Character.digit(c, 16) >= 0)
+        ? hash
+        : "";
+  }
+
+  private static String[] arguments(ListModel model) {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "sync",
+                "-f",
+                "/etc/mirror/list/list.yaml",
+                "--to",
+                model.target(),
+                "--authfile",
+                "/etc/mirror/push/.dockerconfigjson",
+                "--ca",
+                "/etc/mirror/trust/ca.crt",
+                "--source-files",
+                SOURCES,
+                "-o",
+                "json",
+                "--termination-log",
+                "/dev/termination-log"));
+    if (model.spec().approval() == MirrorListSpec.Approval.Manual && !model.approved().isEmpty()) {
+      arguments.addAll(List.of("--approved", model.approved()));
+    }
+    KeyRef lock = lock(model);
+    if (lock != null) {
+      arguments.addAll(List.of("--lock", LOCK + "/" + lock.keyOr("lock.json")));
+    }
+    return arguments.toArray(String[]::new);
+  }
+
+  private static @Nullable KeyRef lock(ListModel model) {
+    MirrorListSpec.Lock lock = model.spec().lock();
+    return lock == null ? null : lock.configMapRef();
+  }
+
   /**
    * @param trigger what the run is for; its key makes the name
    */
   static Job job(ListModel model, Trigger trigger, String specHash, String request) {
+    KeyRef lock = lock(model);
     MirrorListSpec.JobTemplate template = model.spec().jobTemplate();
     ObjectMeta meta =
         meta(model, model.name() + "-sync-" + Hash.of(model.owner().getUid(), trigger.key()));
@@ -127,22 +182,7 @@ final class ListResources {
         .withName("sync")
         .withImage(model.settings().operatorImage())
         .withCommand(Pods.command("sync"))
-        .withArgs(
-            "sync",
-            "-f",
-            "/etc/mirror/list/list.yaml",
-            "--to",
-            model.target(),
-            "--authfile",
-            "/etc/mirror/push/.dockerconfigjson",
-            "--ca",
-            "/etc/mirror/trust/ca.crt",
-            "--source-files",
-            SOURCES,
-            "-o",
-            "json",
-            "--termination-log",
-            "/dev/termination-log")
+        .withArgs(arguments(model))
         .withSecurityContext(Pods.locked())
         .withResources(
             Pods.resources(template.resources(), Pods.resources("100m", "192Mi", "512Mi")))
@@ -152,6 +192,7 @@ final class ListResources {
             Pods.readOnly("trust", "/etc/mirror/trust"),
             Pods.readOnly("sources", SOURCES),
             Pods.writable("tmp", "/tmp"))
+        .addAllToVolumeMounts(lock == null ? List.of() : List.of(Pods.readOnly("lock", LOCK)))
         .endContainer()
         .withVolumes(
             Pods.configMap("list", model.configMap()),
@@ -159,6 +200,7 @@ final class ListResources {
             Pods.configMap("trust", model.trustConfigMap()),
             sources(model),
             Pods.scratch("tmp", "1Gi"))
+        .addAllToVolumes(lock == null ? List.of() : List.of(Pods.configMap("lock", lock.name())))
         .endSpec()
         .endTemplate()
         .endSpec()

@@ -1,6 +1,7 @@
 package io.kubic.mirrors.controller.list;
 
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.kubic.mirrors.api.v1alpha1.Api;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
@@ -18,9 +19,15 @@ import org.jspecify.annotations.Nullable;
 final class ListStatus {
   static final String SYNCED = "Synced";
   static final String DISCOVERY_COMPLETE = "DiscoveryComplete";
+  static final String AWAITING_APPROVAL = "AwaitingApproval";
   private static final Set<String> TYPES =
       Set.of(
-          Conditions.READY, Conditions.RECONCILING, Conditions.STALLED, SYNCED, DISCOVERY_COMPLETE);
+          Conditions.READY,
+          Conditions.RECONCILING,
+          Conditions.STALLED,
+          SYNCED,
+          DISCOVERY_COMPLETE,
+          AWAITING_APPROVAL);
   private static final int MAX_FAILURES = 20;
 
   private final MirrorListStatus old;
@@ -79,15 +86,33 @@ final class ListStatus {
     return with(old, null);
   }
 
-  /** A Job runs. A run that only repeats a good one leaves Ready as it is. */
-  MirrorListStatus running(Job job, boolean sameSpec) {
+  /** Whether the plan in the status is that of this Job, which still runs. */
+  boolean knowsPlanOf(Job job) {
+    return job.getMetadata().getName().equals(old.job()) && old.plan() != null && planned(old);
+  }
+
+  /** A running Job's plan is marked by the images that it will have done. */
+  private static boolean planned(MirrorListStatus status) {
+    return status.conditions().stream()
+        .anyMatch(c -> c.type().equals(Conditions.RECONCILING) && c.reason().equals("Copying"));
+  }
+
+  /**
+   * A Job runs. A run that only repeats a good one leaves Ready as it is.
+   *
+   * @param told what it said it will do; empty when that is not known yet, or known already
+   */
+  MirrorListStatus running(Job job, boolean sameSpec, Optional<Termination> told) {
     carry();
-    String message = "Job " + job.getMetadata().getName() + " is copying";
+    boolean planned = told.isPresent() || knowsPlanOf(job);
+    String reason = planned ? "Copying" : "Syncing";
+    String message =
+        "Job " + job.getMetadata().getName() + (planned ? " is copying its plan" : " is planning");
     if (sameSpec && conditions.was(SYNCED)) {
       conditions.ready("Synced", "the last run copied everything; the next is under way");
-      conditions.set(Conditions.RECONCILING, true, "Syncing", message);
+      conditions.set(Conditions.RECONCILING, true, reason, message);
     } else {
-      conditions.progressing("Syncing", message);
+      conditions.progressing(reason, message);
     }
     return with(
         new MirrorListStatus(
@@ -96,7 +121,7 @@ final class ListStatus {
             old.conditions(),
             old.images(),
             old.size(),
-            old.plan(),
+            told.map(ListStatus::plan).orElse(old.plan()),
             old.summary(),
             old.failures(),
             old.sources(),
@@ -135,7 +160,24 @@ final class ListStatus {
     boolean successful =
         SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true);
     String message = result.map(ListStatus::tell).orElse("");
-    if (successful) {
+    boolean waits = result.map(Termination::isAwaitingApproval).orElse(false);
+    if (waits) {
+      conditions.set(
+          AWAITING_APPROVAL,
+          true,
+          AWAITING_APPROVAL,
+          message + "; approve it: kubectl mirror approve, or the annotation " + Api.APPROVE);
+      conditions.progressing(AWAITING_APPROVAL, message);
+      conditions.set(Conditions.RECONCILING, false, AWAITING_APPROVAL, message);
+      repeat(SYNCED);
+    } else if (result.isPresent()) {
+      conditions.set(AWAITING_APPROVAL, false, "NotWaiting", "no plan waits for approval");
+    } else {
+      repeat(AWAITING_APPROVAL);
+    }
+    if (waits) {
+      // Told above.
+    } else if (successful) {
       conditions.ready("Synced", message.isEmpty() ? "everything is in the mirror" : message);
       conditions.set(SYNCED, true, "Synced", message.isEmpty() ? "done" : message);
     } else {
@@ -167,17 +209,9 @@ final class ListStatus {
             null,
             null,
             List.of(),
-            r == null ? old.images() : r.done() + "/" + r.total(),
-            wholeSize(r),
-            r == null || r.plan() == null
-                ? old.plan()
-                : new MirrorListStatus.Plan(
-                    r.hash(),
-                    r.plan().repositories(),
-                    r.plan().images(),
-                    r.plan().bytes(),
-                    r.plan().bytesToTransfer(),
-                    r.plan().pruneCandidates()),
+            r == null || waits ? old.images() : r.done() + "/" + r.total(),
+            waits ? old.size() : wholeSize(r),
+            r == null || r.plan() == null ? old.plan() : plan(r),
             r == null || r.summary() == null
                 ? old.summary()
                 : new MirrorListStatus.Summary(
@@ -252,8 +286,22 @@ final class ListStatus {
     return text.toString();
   }
 
+  private static MirrorListStatus.@Nullable Plan plan(Termination told) {
+    Termination.Planned plan = told.plan();
+    return plan == null
+        ? null
+        : new MirrorListStatus.Plan(
+            told.hash(),
+            plan.repositories(),
+            plan.images(),
+            plan.bytes(),
+            plan.bytesToTransfer(),
+            plan.pruneCandidates());
+  }
+
   /** Conditions that a state does not touch stay as they are. */
   private void carry() {
+    repeat(AWAITING_APPROVAL);
     repeat(SYNCED);
     repeat(DISCOVERY_COMPLETE);
   }

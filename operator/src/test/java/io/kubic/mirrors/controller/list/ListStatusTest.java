@@ -1,0 +1,127 @@
+package io.kubic.mirrors.controller.list;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
+import io.kubic.mirrors.api.v1alpha1.Api;
+import io.kubic.mirrors.api.v1alpha1.Condition;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
+import io.kubic.mirrors.api.v1alpha1.ResourceFile;
+import io.kubic.mirrors.sync.Termination;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class ListStatusTest {
+  private static final String HASH = "ab".repeat(32);
+  private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
+  private static final Clock CLOCK = Clock.fixed(NOW, ZoneOffset.UTC);
+  private static final Termination PLANNED =
+      new Termination(
+          HASH,
+          new Termination.Planned(2, 30, 1000, 400, 0),
+          null,
+          true,
+          List.of(),
+          List.of(),
+          null,
+          null);
+
+  private static MirrorList list(String more) {
+    MirrorList list =
+        ResourceFile.read(
+                """
+                apiVersion: mirrors.kubic.io/v1alpha1
+                kind: MirrorList
+                metadata: {name: kubic}
+                spec:
+                  registryRef: {name: m}
+                  sources: [{registry: r.example, images: [a]}]
+                """
+                    + more,
+                "list.yaml",
+                MirrorList.class)
+            .getFirst();
+    list.getMetadata().setGeneration(1L);
+    return list;
+  }
+
+  private static Job job(String name) {
+    return new JobBuilder()
+        .withMetadata(new ObjectMetaBuilder().withName(name).build())
+        .withNewStatus()
+        .endStatus()
+        .build();
+  }
+
+  private static Condition condition(MirrorListStatus status, String type) {
+    return status.conditions().stream()
+        .filter(c -> c.type().equals(type))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
+  void thePlansCountsStandInTheStatusWhileItIsCopied() {
+    MirrorList list = list("");
+    MirrorListStatus planning =
+        new ListStatus(list, CLOCK).running(job("one"), false, Optional.empty());
+    assertThat(planning.plan()).isNull();
+    list.setStatus(planning);
+    assertThat(new ListStatus(list, CLOCK).knowsPlanOf(job("one"))).isFalse();
+    MirrorListStatus copying =
+        new ListStatus(list, CLOCK).running(job("one"), false, Optional.of(PLANNED));
+    assertThat(copying.plan().hash()).isEqualTo(HASH);
+    assertThat(copying.plan().images()).isEqualTo(30);
+    assertThat(copying.plan().bytesToTransfer()).isEqualTo(400);
+    list.setStatus(copying);
+    assertThat(new ListStatus(list, CLOCK).knowsPlanOf(job("one"))).isTrue();
+    assertThat(new ListStatus(list, CLOCK).knowsPlanOf(job("two"))).isFalse();
+    // The same again is the same status, so that nothing is written.
+    assertThat(new ListStatus(list, CLOCK).running(job("one"), false, Optional.empty()))
+        .isEqualTo(copying);
+  }
+
+  @Test
+  void aPlanThatWaitsIsShownWithItsHashAndKeepsWhatWasSynced() {
+    MirrorList list = list("  approval: Manual\n");
+    MirrorListStatus status =
+        new ListStatus(list, CLOCK)
+            .finished(
+                job("one"),
+                Optional.of(PLANNED.failed(Termination.AWAITING_APPROVAL, "plan " + HASH)),
+                NOW,
+                "spec",
+                "",
+                Optional.empty());
+    assertThat(condition(status, "AwaitingApproval").status()).isEqualTo("True");
+    assertThat(condition(status, "AwaitingApproval").message()).contains(HASH, Api.APPROVE);
+    assertThat(condition(status, "Ready").status()).isEqualTo("False");
+    assertThat(condition(status, "Ready").reason()).isEqualTo("AwaitingApproval");
+    assertThat(status.plan().hash()).isEqualTo(HASH);
+    assertThat(status.lastSuccessfulTime()).isNull();
+  }
+
+  @Test
+  void anApprovalIsAnotherRunOfAManualListOnly() {
+    MirrorList manual = list("  approval: Manual\n");
+    MirrorList automatic = list("");
+    String before = ListResources.specHash(manual);
+    String automaticBefore = ListResources.specHash(automatic);
+    for (MirrorList list : List.of(manual, automatic)) {
+      list.getMetadata().setAnnotations(Map.of(Api.APPROVE, HASH));
+    }
+    assertThat(ListResources.specHash(manual)).isNotEqualTo(before);
+    assertThat(ListResources.specHash(automatic)).isEqualTo(automaticBefore);
+    assertThat(ListResources.approved(manual)).isEqualTo(HASH);
+    manual.getMetadata().setAnnotations(Map.of(Api.APPROVE, "--to evil.example"));
+    assertThat(ListResources.approved(manual)).isEmpty();
+  }
+}

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.Shown;
@@ -61,6 +62,10 @@ final class Json {
     } catch (IOException e) {
       throw new RefusedException(Reason.MalformedResponse, object, "is malformed");
     }
+  }
+
+  static ObjectNode object() {
+    return MAPPER.createObjectNode();
   }
 
   static JsonNode tree(Object value) {

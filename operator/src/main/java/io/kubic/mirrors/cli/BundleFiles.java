@@ -48,7 +48,7 @@ final class BundleFiles {
   static MirrorList list(Path file, @Nullable String name, PrintWriter notes) {
     String text = text(file);
     String called = String.valueOf(file.getFileName());
-    if (text.lines().noneMatch(line -> line.startsWith("kind:") || line.startsWith("{"))) {
+    if (!text.contains("apiVersion")) {
       SkopeoFile.Converted converted = SkopeoFile.convert(text, called, series(called), "mirror");
       converted.notes().forEach(note -> notes.println("note: " + note));
       text = converted.yaml();

@@ -6,10 +6,12 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.bundle.Bundle;
 import io.kubic.mirrors.bundle.Export;
 import io.kubic.mirrors.bundle.Receipt;
+import io.kubic.mirrors.bundle.SkopeoWriter;
 import io.kubic.mirrors.list.RegistryCatalog;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
 import io.kubic.mirrors.oci.layout.Checkpoint;
+import io.kubic.mirrors.oci.layout.Disk;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.sync.Report;
 import java.nio.file.Path;
@@ -25,10 +27,12 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** {@code export}: fills a directory that somebody carries across an air gap. */
 @Command(
@@ -36,6 +40,32 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description = "Write the images that a MirrorList selects into a directory, to be carried.")
 final class ExportCommand implements Callable<Integer> {
+  /** What the directory becomes. */
+  enum Format {
+    bundle("bundle"),
+    skopeoDir("skopeo-dir");
+
+    private final String text;
+
+    Format(String text) {
+      this.text = text;
+    }
+
+    @Override
+    public String toString() {
+      return text;
+    }
+
+    static Format parse(String text) {
+      for (Format format : values()) {
+        if (format.text.equals(text)) {
+          return format;
+        }
+      }
+      throw new TypeConversionException("'" + text + "' is neither bundle nor skopeo-dir");
+    }
+  }
+
   @Spec private CommandSpec spec;
   @Mixin private ConnectionOptions connections;
 
@@ -86,6 +116,16 @@ final class ExportCommand implements Callable<Integer> {
   private boolean allowPartial;
 
   @Option(
+      names = "--format",
+      paramLabel = "bundle|skopeo-dir",
+      defaultValue = "bundle",
+      converter = FormatConverter.class,
+      description =
+          "skopeo-dir: the directories of skopeo sync --scoped --dest dir, for a far side that has"
+              + " nothing else.")
+  private Format format;
+
+  @Option(
       names = "--include",
       paramLabel = "FILE",
       description = "A file that travels along in extras/, as the chart; repeatable.")
@@ -102,6 +142,14 @@ final class ExportCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "Write a summary of at most 4096 bytes there on every ending.")
   private @Nullable Path terminationLog;
+
+  /** For picocli. */
+  static final class FormatConverter implements ITypeConverter<Format> {
+    @Override
+    public Format convert(String text) {
+      return Format.parse(text);
+    }
+  }
 
   @Override
   public Integer call() {
@@ -121,9 +169,17 @@ final class ExportCommand implements Callable<Integer> {
     MirrorListSpec what = wanted.getSpec();
     Selector selector = Selector.compile(what);
     BundleFiles.ReceiptFile known = BundleFiles.receipt(base, BundleFiles.verifyingKey(baseKey));
+    boolean skopeo = format == Format.skopeoDir;
+    if (skopeo && (known != null || signKey != null || volumeSize != null || !include.isEmpty())) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "skopeo's directories have no base, signature, volumes or other files; leave out --base,"
+              + " --sign-key, --volume-size and --include, or --format");
+    }
+    SkopeoWriter writer = new SkopeoWriter(to, new Disk(Checkpoint.NONE));
     Export.Order order =
         new Export.Order(
-            to,
+            skopeo ? writer.bundle() : to,
             known == null ? null : known.receipt(),
             known == null ? null : Receipt.digest(known.bytes()),
             BundleFiles.signingKey(signKey),
@@ -161,6 +217,9 @@ final class ExportCommand implements Callable<Integer> {
               },
               report::image,
               report::toCome);
+      if (skopeo && result.bundle() != null) {
+        writer.write(result.bundle());
+      }
       return told(report, result, selected[0], clients);
     }
   }

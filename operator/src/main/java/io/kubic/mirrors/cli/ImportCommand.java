@@ -4,7 +4,11 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.bundle.Bundle;
 import io.kubic.mirrors.bundle.BundleDirectory;
 import io.kubic.mirrors.bundle.Import;
+import io.kubic.mirrors.bundle.SkopeoImport;
+import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.layout.SkopeoDirectory;
 import io.kubic.mirrors.oci.registry.RegistryClient;
+import io.kubic.mirrors.sync.Outcome;
 import io.kubic.mirrors.sync.Report;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -34,7 +38,8 @@ final class ImportCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "DIR",
       arity = "1..*",
-      description = "The bundle, the directory of its volumes, or each volume.")
+      description =
+          "The bundle, the directory of its volumes, or each volume; or what skopeo sync wrote.")
   private List<Path> directories;
 
   @Option(
@@ -43,6 +48,17 @@ final class ImportCommand implements Callable<Integer> {
       paramLabel = "HOST[:PORT]",
       description = "The registry that is filled.")
   private String to;
+
+  @Option(
+      names = {"-f", "--filename"},
+      paramLabel = "FILE",
+      description =
+          "Of what skopeo sync wrote, only what this list selects: a MirrorList, or a list of"
+              + " mirror-registry or skopeo.")
+  private @Nullable Path file;
+
+  @Option(names = "--list", paramLabel = "NAME", description = "Which MirrorList of the file.")
+  private @Nullable String list;
 
   @Option(
       names = "--verify-key",
@@ -101,14 +117,20 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   private int run(ConnectionOptions open, RunOutput report) {
+    if (directories.size() == 1 && !BundleDirectory.isBundle(directories.getFirst())) {
+      return skopeo(open, report, directories.getFirst());
+    }
+    if (file != null) {
+      throw new CommandException(
+          ExitCode.USAGE, "a bundle has a list of its own; leave out --filename");
+    }
     BundleDirectory directory =
         BundleDirectory.open(directories, BundleFiles.verifyingKey(verifyKey), allowPartial);
     Bundle bundle = directory.bundle();
     if (directory.signed() == BundleDirectory.Signed.Unverified) {
       report.warn("the bundle is signed, and no --verify-key was given to verify it with");
     }
-    MirrorListSpec list = bundle.list().spec();
-    RegistryClient target = open.target(to, list.retry());
+    RegistryClient target = open.target(to, bundle.list().spec().retry());
     target.ping();
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Import.Result result =
@@ -157,6 +179,46 @@ final class ImportCommand implements Callable<Integer> {
       }
       report.terminate(all.termination(null, List.of(), null));
       return all.isSuccessful() && result.problems().isEmpty() ? ExitCode.OK : ExitCode.FAILED;
+    }
+  }
+
+  private int skopeo(ConnectionOptions open, RunOutput report, Path root) {
+    if (verifyKey != null || receipt != null || prune || allowReplay) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          root
+              + " is no bundle, and directories of skopeo have no signature, receipt, deletions or"
+              + " sequence");
+    }
+    SkopeoDirectory directory;
+    try {
+      directory = SkopeoDirectory.open(root);
+    } catch (RegistryException e) {
+      throw new CommandException(ExitCode.REFUSED, e.reason() + ": " + e.getMessage());
+    }
+    MirrorListSpec wanted =
+        file == null ? null : BundleFiles.list(file, list, spec.commandLine().getErr()).getSpec();
+    RegistryClient target =
+        open.target(
+            to,
+            wanted == null ? new MirrorListSpec.Retry(null, null, null, null) : wanted.retry());
+    target.ping();
+    try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Outcome> outcomes =
+          new SkopeoImport(directory, wanted, target, allowPartial, executor).run(report::image);
+      Report all = Report.of(outcomes, target.requests(), true);
+      report.result(
+          output,
+          all,
+          Map.of(),
+          all.summary().copied()
+              + " images copied, "
+              + all.summary().failed()
+              + " failed; "
+              + all.summary().bytes()
+              + " bytes sent");
+      report.terminate(all.termination(null, List.of(), null));
+      return all.isSuccessful() ? ExitCode.OK : ExitCode.FAILED;
     }
   }
 }

@@ -103,8 +103,7 @@ public final class SkopeoImport {
         directory.images().stream()
             .map(
                 image ->
-                    new SelectedImage(
-                        "default", image.repository(), image.tag(), image.digest()))
+                    new SelectedImage("default", image.repository(), image.tag(), image.digest()))
             .sorted()
             .toList(),
         List.of(),

@@ -200,8 +200,7 @@ final class ImportCommand implements Callable<Integer> {
         file == null ? null : BundleFiles.list(file, list, spec.commandLine().getErr()).getSpec();
     RegistryClient target =
         open.target(
-            to,
-            wanted == null ? new MirrorListSpec.Retry(null, null, null, null) : wanted.retry());
+            to, wanted == null ? new MirrorListSpec.Retry(null, null, null, null) : wanted.retry());
     target.ping();
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Outcome> outcomes =

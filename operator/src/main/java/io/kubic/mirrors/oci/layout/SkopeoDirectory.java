@@ -134,8 +134,7 @@ public final class SkopeoDirectory {
       throw new RegistryException(
           Reason.MalformedResponse, Shown.of(directory.toString()), "is no directory of images");
     }
-    if (!name.isEmpty()
-        && Files.exists(directory.resolve(MANIFEST), LinkOption.NOFOLLOW_LINKS)) {
+    if (!name.isEmpty() && Files.exists(directory.resolve(MANIFEST), LinkOption.NOFOLLOW_LINKS)) {
       found.put(name, directory);
       return;
     }

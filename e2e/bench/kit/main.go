@@ -10,9 +10,10 @@ import (
 func main() {
 	commands := map[string]func([]string) error{
 		"corpus": corpus, "floor": floor, "verify": verify, "run": run, "list": list, "link": link,
+		"load": load, "pki": pki, "port": port,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: kit corpus|floor|verify|run|list|link ...")
+		fmt.Fprintln(os.Stderr, "usage: kit corpus|floor|verify|run|list|link|load|pki|port ...")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

@@ -29,6 +29,8 @@ class HouseTest {
 
   @ArchTest static final ArchRule gatewayKnowsOciAndPki = knowsOnly("gateway", "oci", "pki", "ops");
 
+  @ArchTest static final ArchRule upkeepKnowsOci = knowsOnly("upkeep", "oci");
+
   @ArchTest static final ArchRule nodeKnowsNobody = knowsOnly("node", "ops");
 
   @ArchTest
@@ -89,6 +91,7 @@ class HouseTest {
                 "pki",
                 "gateway",
                 "node",
+                "upkeep",
                 "controller",
                 "cli",
                 "ops")

@@ -42,6 +42,7 @@ import picocli.CommandLine.Spec;
       SyncNowCommand.class,
       ApproveCommand.class,
       GatewayCommand.class,
+      GcCommand.class,
       OperatorCommand.class,
       SyncCommand.class,
     })

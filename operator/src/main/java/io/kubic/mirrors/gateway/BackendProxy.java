@@ -54,6 +54,7 @@ final class BackendProxy extends ProxyHandler.Reverse {
 
   @Override
   protected void configureHttpClient(HttpClient client) {
+    client.setByteBufferPool(getServer().getByteBufferPool());
     client.setMaxConnectionsPerDestination(CONNECTIONS);
     client.setMaxRequestsQueuedPerDestination(CONNECTIONS);
     client.setResponseBufferSize(BUFFER);

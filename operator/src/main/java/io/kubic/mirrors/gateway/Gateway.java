@@ -12,6 +12,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.eclipse.jetty.http.HttpURI;
+import org.eclipse.jetty.io.ArrayByteBufferPool;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
 import org.eclipse.jetty.server.NetworkConnectionLimit;
@@ -31,7 +32,12 @@ import org.slf4j.LoggerFactory;
  */
 public final class Gateway implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("gateway");
-  private static final int MAX_THREADS = 200;
+
+  /** Nothing blocks them but a full pipe of audit lines. */
+  private static final int MAX_THREADS = 64;
+
+  /** What is kept of buffers that are free; those in use are bounded by connections and turns. */
+  private static final long KEPT_BUFFERS = 16L * 1024 * 1024;
 
   /** Passwords that wait to be checked by bcrypt: some seconds' worth. */
   private static final int MAX_LOGINS_WAITING = 256;
@@ -106,7 +112,11 @@ public final class Gateway implements AutoCloseable {
             clock);
     QueuedThreadPool threads = new QueuedThreadPool(MAX_THREADS);
     threads.setName("gateway");
-    front = new Server(threads);
+    front =
+        new Server(
+            threads,
+            null,
+            new ArrayByteBufferPool(0, -1, 128 * 1024, 1024, KEPT_BUFFERS / 4, KEPT_BUFFERS));
     front.setHandler(new GracefulHandler(handler));
     front.setErrorHandler(new SpecErrorHandler());
     front.addBean(proxy);

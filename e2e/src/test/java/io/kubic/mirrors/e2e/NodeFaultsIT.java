@@ -2,7 +2,6 @@ package io.kubic.mirrors.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.sun.net.httpserver.HttpServer;
 import io.kubic.mirrors.node.agent.Agent;
 import io.kubic.mirrors.node.agent.HttpProber;
 import io.kubic.mirrors.node.apply.HostRoot;
@@ -10,8 +9,10 @@ import io.kubic.mirrors.node.rules.NodeTree;
 import io.kubic.mirrors.pki.CertificateAuthority;
 import io.kubic.mirrors.pki.KeySpec;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,6 +31,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,14 +42,14 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class NodeFaultsIT {
   /** How many injections; the whole is about a thousand. */
-  private static final int ROUNDS = Integer.getInteger("mirror.rounds", 24);
+  private static final int ROUNDS = Integer.getInteger("mirror.rounds", 20);
 
   private static final List<String> FAULTS =
       List.of("signal=KILL", "error=ENOSPC", "error=EIO", "error=EROFS");
   private static final Duration LIMIT = Duration.ofMinutes(2);
 
   private Path directory;
-  private HttpServer mirror;
+  private ServerSocket mirror;
 
   /** One call of the main thread at a path of the host. */
   private record Injection(String call, int number, String fault) {}
@@ -56,19 +58,14 @@ class NodeFaultsIT {
   void everyFileIsOldOrNewAndTheNextRunEndsIt(@TempDir Path temporary) throws Exception {
     Lab.require(Files.isExecutable(Path.of("/usr/bin/strace")), "strace is not installed");
     Path memory = Path.of("/dev/shm");
-    directory =
-        Files.isWritable(memory) ? Files.createTempDirectory(memory, "faults") : temporary;
-    mirror = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 16);
-    mirror.createContext("/v2/", exchange -> {
-      exchange.sendResponseHeaders(200, -1);
-      exchange.close();
-    });
-    mirror.start();
+    directory = Files.isWritable(memory) ? Files.createTempDirectory(memory, "faults") : temporary;
     try (Oracle oracle = new Oracle();
-        ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
+        ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
+        ServerSocket listening = new ServerSocket(0, 16, InetAddress.getLoopbackAddress())) {
+      mirror = listening;
+      var _ = executor.submit(() -> serve(listening));
       run(oracle, executor);
     } finally {
-      mirror.stop(0);
       if (!directory.equals(temporary)) {
         delete(directory);
       }
@@ -115,17 +112,13 @@ class NodeFaultsIT {
     chosen = chosen.subList(0, Math.min(ROUNDS, chosen.size()));
 
     int ended = 0;
+    int done = 0;
     List<String> broken = new ArrayList<>();
     for (Injection injection : chosen) {
       back(saved, host);
       List<String> options = new ArrayList<>(narrow);
       options.add(
-          "--inject="
-              + injection.call()
-              + ":"
-              + injection.fault()
-              + ":when="
-              + injection.number());
+          "--inject=" + injection.call() + ":" + injection.fault() + ":when=" + injection.number());
       Lab.Result result = Lab.run(LIMIT, Map.of(), strace(trace, options, java));
       ended += result.code() == 0 ? 0 : 1;
       String problem = judge(host, old, wanted, oracle);
@@ -135,20 +128,46 @@ class NodeFaultsIT {
           problem = "the next run does not end it: " + files(host).keySet();
         }
       }
+      if (++done % 50 == 0) {
+        System.out.println("NodeFaultsIT: " + done + " done, " + broken.size() + " broken");
+      }
       if (!problem.isEmpty()) {
         broken.add(injection + ": " + problem + "\n" + result.out());
+        System.out.println("NodeFaultsIT: " + broken.getLast());
       }
     }
     System.out.printf(
         "NodeFaultsIT: %d of %d injections (%d calls of %s x kill, ENOSPC, EIO, EROFS); agents that"
             + " ended otherwise than well: %d; broken trees: %d%n",
-        chosen.size(),
-        all.size(),
-        all.size() / FAULTS.size(),
-        calls,
-        ended,
-        broken.size());
+        chosen.size(), all.size(), all.size() / FAULTS.size(), calls, ended, broken.size());
     assertThat(broken).isEmpty();
+  }
+
+  /** A mirror in the clear that answers everything with 200, and TLS with what is none. */
+  private static Void serve(ServerSocket listening) throws IOException {
+    while (!listening.isClosed()) {
+      try (Socket client = listening.accept()) {
+        client.setSoTimeout(2000);
+        InputStream in = client.getInputStream();
+        int last = in.read();
+        if (last != 0x16) {
+          for (int four = 0; last >= 0 && four != 0x0d0a0d0a; last = in.read()) {
+            four = four << 8 | last;
+            if (four == 0x0d0a0d0a) {
+              break;
+            }
+          }
+        }
+        client
+            .getOutputStream()
+            .write(
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    .getBytes(StandardCharsets.US_ASCII));
+      } catch (IOException e) {
+        continue; // a client that was killed
+      }
+    }
+    return null;
   }
 
   private static String judge(
@@ -180,7 +199,8 @@ class NodeFaultsIT {
     }
     Oracle.Answer real =
         oracle.ask(
-            host.resolve("etc"), List.of("docker.io/x:1", "quay.io/x:1", "registry.opensuse.org/x"));
+            host.resolve("etc"),
+            List.of("docker.io/x:1", "quay.io/x:1", "registry.opensuse.org/x"));
     return real.libraryError().isEmpty() && real.containerdErrors().isEmpty()
         ? ""
         : "the real readers: " + real;
@@ -206,7 +226,7 @@ class NodeFaultsIT {
   }
 
   private Path config(String name, List<String> sources) throws IOException {
-    String registry = "127.0.0.1:" + mirror.getAddress().getPort();
+    String registry = "127.0.0.1:" + mirror.getLocalPort();
     String authority =
         CertificateAuthority.create(
                 name, KeySpec.DEFAULT, Duration.ofDays(30), new SecureRandom(), Clock.systemUTC())
@@ -264,7 +284,12 @@ class NodeFaultsIT {
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            Stream.of(
+                    System.getProperty(
+                            "surefire.test.class.path", System.getProperty("java.class.path"))
+                        .split(":"))
+                .filter(path -> path.endsWith(".jar")) // an archive is of jars only
+                .collect(Collectors.joining(":")),
             "io.kubic.mirrors.Main",
             "agent",
             "--once",

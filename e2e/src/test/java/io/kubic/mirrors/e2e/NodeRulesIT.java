@@ -6,6 +6,7 @@ import io.kubic.mirrors.node.ImageName;
 import io.kubic.mirrors.node.rules.Attempt;
 import io.kubic.mirrors.node.rules.InvalidFileException;
 import io.kubic.mirrors.node.rules.NodeTree;
+import io.kubic.mirrors.node.rules.RegistriesConf;
 import io.kubic.mirrors.pki.CertificateAuthority;
 import io.kubic.mirrors.pki.KeySpec;
 import java.io.IOException;
@@ -17,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -76,6 +78,54 @@ class NodeRulesIT {
     assertThat(disagreements).isEmpty();
     assertThat(readByLibrary).as("most configurations are good").isGreaterThan(ROUNDS / 3);
     assertThat(readByContainerd).isGreaterThan(ROUNDS / 4);
+  }
+
+  @Test
+  void skopeoOfThisMachineTriesTheSamePlaces(@TempDir Path temporary) throws Exception {
+    Lab.require(Files.isExecutable(Path.of("/usr/bin/skopeo")), "skopeo is not installed");
+    Path file = temporary.resolve("registries.conf");
+    int asked = 0;
+    for (long seed = SEED; asked < Math.max(20, ROUNDS / 100); seed++) {
+      RandomNode node = new RandomNode(seed, "");
+      String text = node.files().get("containers/registries.conf");
+      ImageName image = ImageName.parse(node.images().getFirst(), "image");
+      List<Attempt> ours;
+      try {
+        ours = RegistriesConf.parse(text == null ? "" : text, file.toString()).attempts(image);
+      } catch (InvalidFileException e) {
+        continue;
+      }
+      if (ours.size() == 1) {
+        continue; // every reader would say the same
+      }
+      asked++;
+      Files.writeString(file, text == null ? "" : text);
+      // No network at all: every place is tried, and none answers.
+      Lab.Result result =
+          Lab.run(
+              Duration.ofSeconds(30),
+              Map.of(),
+              List.of(
+                  "unshare",
+                  "-n",
+                  "skopeo",
+                  "--registries-conf",
+                  file.toString(),
+                  "--debug",
+                  "inspect",
+                  "--raw",
+                  "docker://" + image));
+      List<String> tried =
+          result
+              .err()
+              .lines()
+              .filter(line -> line.contains("Trying to access"))
+              .map(line -> line.substring(line.indexOf("\\\"") + 2, line.lastIndexOf("\\\"")))
+              .toList();
+      assertThat(tried)
+          .as("seed %d, %s\n%s\n%s", seed, image, text, result.err())
+          .isEqualTo(ours.stream().map(Attempt::address).toList());
+    }
   }
 
   private List<String> compare(NodeTree tree, List<String> images, Oracle.Answer real) {

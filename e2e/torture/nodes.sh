@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# What nodes go through while the mirror hangs, dies and changes, on a lab where the demo is up:
+#   LAB=name NODES=2 e2e/demo.sh up && LAB=name e2e/torture/nodes.sh [CHANGES]
+# A mirror that hangs (its gateway is stopped, connections are accepted and never answered) and one that is gone: how
+# soon it is withdrawn, what a pull takes then, how soon it is back. Then CHANGES (100) changes of mirrors and CA under
+# pull loops of containerd and podman: no pull may fail, no runtime may restart.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../cluster/lab.sh"
+export KUBECONFIG=$run/kubeconfig PATH=$bin:$PATH
+changes=${1:-100}
+hosts=/etc/containerd/certs.d/registry.opensuse.org/hosts.toml
+image=registry.opensuse.org/opensuse/busybox:1.35
+node() { "$here/../cluster/cluster.sh" node "$@"; }
+now() { date +%s.%N; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN{printf "%.1f", b-a}'; }
+row() { printf '%-52s %8s s\n' "$1" "$2"; }
+forget() { node "$1" crictl --runtime-endpoint unix:///run/containerd/containerd.sock rmi "$image" >/dev/null 2>&1 || true; }
+pull() { # node
+  forget "$1"
+  local from; from=$(now)
+  if node "$1" crictl --runtime-endpoint unix:///run/containerd/containerd.sock pull "$image" >/dev/null 2>&1; then since "$from"; else echo FAILED; fi
+}
+until_() { # limit, command...
+  local from limit=$1; shift; from=$(now)
+  until "$@" >/dev/null 2>&1; do
+    awk -v a="$from" -v b="$(now)" -v l="$limit" 'BEGIN{exit !(b-a>l)}' && { echo ">$limit"; return; }
+    sleep 0.2
+  done
+  since "$from"
+}
+gone() { ! node 1 test -e $hosts; }
+there() { node 1 test -e $hosts; }
+
+"$here/../cluster/upstream.sh" start >/dev/null
+registry_node=$(kubectl -n mirror-system get pods -l app.kubernetes.io/name=mirror-registry -o jsonpath='{.items[0].spec.nodeName}')
+at=${registry_node#node}
+gateway() { node "$at" pkill "-$1" -f 'io.kubic.mirrors.Main gateway'; } # in the node's own PID namespace
+trap 'gateway CONT || true' EXIT
+
+# The upstream's own CA, as an administrator would have put it there: without it nobody could fall back to it.
+for d in /etc/containerd/certs.d /etc/containers/certs.d; do
+  node 1 sh -c "mkdir -p $d/registry.opensuse.org && cat >$d/registry.opensuse.org/upstream.crt" <"$run/pki/upstream-ca.crt"
+done
+until_ 120 there >/dev/null
+until_ 60 node 1 grep -q upstream.crt $hosts >/dev/null
+row "pull through the mirror" "$(pull 1)"
+gateway STOP
+row "hanging: withdrawn after" "$(until_ 60 gone)"
+row "hanging, withdrawn: pull" "$(pull 1)"
+gateway CONT
+row "hanging: back after" "$(until_ 90 there)"
+
+kubectl -n mirror-system patch mirrorregistry mirror --type merge -p '{"spec":{"suspend":true}}' >/dev/null
+kubectl -n mirror-system scale deployment -l app.kubernetes.io/name=mirror-registry --replicas=0 >/dev/null
+kubectl -n mirror-system wait --for=delete pod -l app.kubernetes.io/name=mirror-registry --timeout=120s >/dev/null || true
+row "dead: pull at once, not withdrawn yet" "$(pull 1)"
+row "dead: withdrawn after" "$(until_ 60 gone)"
+row "dead, withdrawn: pull" "$(pull 1)"
+kubectl -n mirror-system scale deployment -l app.kubernetes.io/name=mirror-registry --replicas=1 >/dev/null
+kubectl -n mirror-system patch mirrorregistry mirror --type merge -p '{"spec":{"suspend":false}}' >/dev/null
+kubectl -n mirror-system rollout status deployment -l app.kubernetes.io/name=mirror-registry --timeout=120s >/dev/null
+row "dead: back after the registry is ready" "$(until_ 90 there)"
+trap - EXIT
+
+# --- changes under pull loops ---------------------------------------------------------------------------------------
+started() { node 1 sh -c 'pgrep -x containerd | head -n 1'; }
+before=$(started)
+out=$(mktemp -d)
+kubectl patch nrc mirror --type merge -p '{"spec":{"rollout":{"soak":"1s","maxUnavailable":2}}}' >/dev/null
+kubectl create namespace torture --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+( while [ ! -e "$out/stop" ]; do echo "$(pull 1)" >>"$out/containerd"; done ) &
+loops=$!
+( while [ ! -e "$out/stop" ]; do
+    node 1 sh -c "podman --root /tmp/torture --runroot /tmp/torture-run rmi -f $image >/dev/null 2>&1; podman --root /tmp/torture --runroot /tmp/torture-run pull -q $image" >>"$out/podman.log" 2>&1 \
+      && echo ok >>"$out/podman" || echo FAILED >>"$out/podman"
+  done ) &
+loops="$loops $!"
+for i in $(seq "$changes"); do
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj "/CN=torture $i" -days 1 -out "$out/ca.crt" 2>/dev/null
+  kubectl -n torture create configmap extra-ca --from-file=ca.crt="$out/ca.crt" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  port=$((6000 + i))
+  kubectl patch nrc mirror --type merge -p "{\"spec\":{\"blockedRegistries\":[\"blocked$i.example\"],\"trust\":{\"additionalCAs\":[{\"host\":\"extra.example:$port\",\"configMapRef\":{\"name\":\"extra-ca\",\"namespace\":\"torture\"}}]}}}" >/dev/null
+  hash=
+  for _ in $(seq 150); do
+    node 1 test -e "/etc/containerd/certs.d/extra.example:$port/mirror-operator.crt" && { hash=1; break; }
+    sleep 0.4
+  done
+  [ -n "$hash" ] || { echo "change $i did not arrive"; break; }
+done
+touch "$out/stop"
+wait $loops || true
+kubectl patch nrc mirror --type json -p '[{"op":"remove","path":"/spec/blockedRegistries"},{"op":"remove","path":"/spec/trust"}]' >/dev/null
+kubectl delete namespace torture --wait=false >/dev/null
+printf '%-52s %8s\n' "changes of mirrors and CA" "$i" \
+  "pulls by containerd" "$(wc -l <"$out/containerd")" "  of them failed" "$(grep -c FAILED "$out/containerd" || true)" \
+  "pulls by podman" "$(wc -l <"$out/podman")" "  of them failed" "$(grep -c FAILED "$out/podman" || true)" \
+  "restarts of containerd" "$([ "$before" = "$(started)" ] && echo 0 || echo 1)"
+grep -h Error "$out/podman.log" | sort | uniq -c | head -n 3 || true
+rm -rf "$out"

@@ -7,6 +7,7 @@ import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.render.NodeFile;
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -26,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.SortedSet;
@@ -215,12 +217,14 @@ public final class HostFiles implements Closeable {
           back(found, touched);
           return new Outcome.RolledBack(problem.get());
         }
-      } catch (IOException e) {
+      } catch (IOException | UncheckedIOException e) {
         back(found, touched);
         throw e;
       }
       commit(before, config, after, directories);
       return new Outcome.Applied(List.copyOf(touched));
+    } catch (UncheckedIOException e) {
+      return new Outcome.Failed(message(Objects.requireNonNull(e.getCause())));
     } catch (IOException e) {
       return new Outcome.Failed(message(e));
     }
@@ -267,6 +271,8 @@ public final class HostFiles implements Closeable {
       Files.deleteIfExists(temporary(JOURNAL));
       Files.deleteIfExists(host.path(JOURNAL));
       return new Outcome.Applied(removals);
+    } catch (UncheckedIOException e) {
+      return new Outcome.Failed(message(Objects.requireNonNull(e.getCause())));
     } catch (IOException e) {
       return new Outcome.Failed(message(e));
     }

@@ -1,14 +1,17 @@
 package io.kubic.mirrors.node.apply;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -69,15 +72,42 @@ public final class HostRoot {
     }
   }
 
+  /**
+   * Whether there is anything, a dangling link included.
+   *
+   * @throws UncheckedIOException when the host does not tell: no answer is not "no", or a foreign
+   *     file would be taken for none
+   */
   public boolean exists(String host) {
-    return Files.exists(path(host), LinkOption.NOFOLLOW_LINKS);
+    return attributes(path(host)).isPresent();
   }
 
+  /**
+   * Whether there is a directory, links followed.
+   *
+   * @throws UncheckedIOException when the host does not tell
+   */
   public boolean isDirectory(String host) {
     try {
-      return Files.isDirectory(follow(path(host)));
+      return attributes(follow(path(host))).map(BasicFileAttributes::isDirectory).orElse(false);
     } catch (IOException e) {
-      return false;
+      return false; // a link that leads nowhere
+    }
+  }
+
+  private static Optional<BasicFileAttributes> attributes(Path path) {
+    try {
+      return Optional.of(
+          Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    } catch (FileSystemException e) {
+      if ("Not a directory".equals(e.getReason())) {
+        return Optional.empty();
+      }
+      throw new UncheckedIOException(e);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

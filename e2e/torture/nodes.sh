@@ -72,7 +72,7 @@ kubectl create namespace torture --dry-run=client -o yaml | kubectl apply -f - >
 ( while [ ! -e "$out/stop" ]; do echo "$(pull 1)" >>"$out/containerd"; done ) &
 loops=$!
 ( while [ ! -e "$out/stop" ]; do
-    node 1 sh -c "podman --root /tmp/torture --runroot /tmp/torture-run rmi -f $image >/dev/null 2>&1; podman --root /tmp/torture --runroot /tmp/torture-run pull -q $image" >>"$out/podman.log" 2>&1 \
+    node 1 sh -c "podman --storage-driver vfs --root /tmp/torture --runroot /tmp/torture-run rmi -f $image >/dev/null 2>&1; podman --storage-driver vfs --root /tmp/torture --runroot /tmp/torture-run pull -q $image" >>"$out/podman.log" 2>&1 \
       && echo ok >>"$out/podman" || echo FAILED >>"$out/podman"
   done ) &
 loops="$loops $!"

@@ -230,6 +230,12 @@ public final class Agent {
           "no container runtime was found; name it in spec.runtimes",
           false);
     }
+    for (Target target : targets) {
+      if (target instanceof Target.Unconfigured unread && unread.unknown()) {
+        return state(NodeReason.RuntimeConfigRequired, unread.name(), unread.message(), false)
+            .with(journal.hash(), state.caSha256(), List.of());
+      }
+    }
     Health looks = Objects.requireNonNull(health);
     Instant last = looked;
     if (last == null

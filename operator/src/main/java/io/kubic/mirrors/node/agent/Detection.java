@@ -145,7 +145,9 @@ public final class Detection {
       String message = String.valueOf(e.getMessage());
       int end = message.indexOf('\n');
       return new Target.Unconfigured(
-          runtime, file + " cannot be read: " + (end < 0 ? message : message.substring(0, end)));
+          runtime,
+          file + " cannot be read: " + (end < 0 ? message : message.substring(0, end)),
+          true);
     }
   }
 
@@ -240,7 +242,8 @@ public final class Detection {
       }
     } catch (IOException e) {
       return Optional.of(
-          new Target.Unconfigured(Runtime.CRIO, "/etc/crio cannot be read: " + e.getMessage()));
+          new Target.Unconfigured(
+              Runtime.CRIO, "/etc/crio cannot be read: " + e.getMessage(), true));
     }
     return Optional.of(
         new Target.Unconfigured(

@@ -37,8 +37,14 @@ public sealed interface Target {
    * A runtime that is there and cannot be configured as it is.
    *
    * @param message one line: what to add where
+   * @param unknown its configuration cannot be read just now: what it reads is not known, so
+   *     nothing of ours may be taken away from it
    */
-  record Unconfigured(Runtime runtime, String message) implements Target {
+  record Unconfigured(Runtime runtime, String message, boolean unknown) implements Target {
+    Unconfigured(Runtime runtime, String message) {
+      this(runtime, message, false);
+    }
+
     @Override
     public String name() {
       return runtimeName(runtime);

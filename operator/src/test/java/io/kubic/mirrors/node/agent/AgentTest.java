@@ -253,6 +253,19 @@ class AgentTest {
   }
 
   @Test
+  void aRuntimeWhoseConfigurationCannotBeReadKeepsItsFiles() throws Exception {
+    round();
+    Map<String, String> before = tree();
+    put("etc/containerd/config.toml", "version = ");
+    NodeState state = round();
+    assertThat(state.ready()).isFalse();
+    assertThat(state.reason()).isEqualTo(NodeReason.RuntimeConfigRequired);
+    put("etc/containerd/config.toml", CONFIG_PATH);
+    assertThat(tree()).isEqualTo(before);
+    assertThat(round().ready()).isTrue();
+  }
+
+  @Test
   void theCaOfAWithdrawnMirrorStaysTrusted() throws Exception {
     String pem =
         new String(

@@ -216,12 +216,12 @@ final class Survey {
         foreign = foreign.and(file);
         later = path.compareTo(own) > 0 && path.startsWith(dropIns) ? later.and(file) : later;
       }
-    } catch (InvalidFileException | IOException e) {
+    } catch (InvalidFileException e) {
       find(
           NodeReason.PreexistingInvalid,
           target,
           e.getMessage() + " (it was so before; nothing is written until it is mended)");
-      return new Rendering(List.of(), List.of());
+      return new Rendering(kept(target.directory()), List.of());
     }
     List<Source> usable = new ArrayList<>();
     for (Source source : config.sources()) {
@@ -261,6 +261,19 @@ final class Survey {
       }
     }
     return trustConflicts(rendering, target);
+  }
+
+  /** What we wrote there lately: a runtime may still work with it. */
+  private List<NodeFile> kept(String directory) {
+    return journal.files().entrySet().stream()
+        .filter(file -> file.getKey().startsWith(directory + "/"))
+        .map(
+            file ->
+                new NodeFile(
+                    file.getKey(),
+                    file.getKey().endsWith(".conf") ? NodeFile.Kind.DROP_IN : NodeFile.Kind.TRUST,
+                    file.getValue()))
+        .toList();
   }
 
   private boolean absent(RegistriesConf foreign, String prefix, Target target) {

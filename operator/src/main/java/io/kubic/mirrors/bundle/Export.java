@@ -144,6 +144,31 @@ public final class Export {
     this.partial = order.directory().resolve(BundleDirectory.PARTIAL);
   }
 
+  /**
+   * A list with some images more.
+   *
+   * @param images with tag or digest
+   */
+  public static MirrorListSpec including(MirrorListSpec spec, List<Reference> images) {
+    if (images.isEmpty()) {
+      return spec;
+    }
+    Map<String, List<String>> byRegistry = new TreeMap<>();
+    for (Reference image : images) {
+      byRegistry
+          .computeIfAbsent(image.repository().registry(), r -> new ArrayList<>())
+          .add(image.toString().substring(image.repository().registry().length() + 1));
+    }
+    ObjectNode tree = (ObjectNode) Json.tree(spec);
+    byRegistry.forEach(
+        (registry, names) -> {
+          ObjectNode source = tree.withArray("sources").addObject();
+          source.put("registry", registry).put("name", "included");
+          names.forEach(source.withArray("images")::add);
+        });
+    return Json.value(tree, MirrorListSpec.class);
+  }
+
   /** The names in a bundle are those of the source, whatever the target calls them. */
   private static MirrorListSpec scoped(MirrorListSpec spec) {
     JsonNode tree = Json.tree(spec);

@@ -41,7 +41,8 @@ public final class ReceiptStore {
    */
   public record Kept(byte[] bytes, @Nullable String signature) {}
 
-  static String repository(String series) {
+  /** Where the receipts of a series lie in a registry. */
+  public static String repository(String series) {
     return HOME + "/receipts/" + series;
   }
 

@@ -10,6 +10,7 @@ import io.kubic.mirrors.sync.Termination;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.IntSupplier;
+import org.jspecify.annotations.Nullable;
 
 /** How the commands around a bundle end: a termination message and an exit code, always. */
 final class Endings {
@@ -38,6 +39,22 @@ final class Endings {
       output.terminate(Termination.of(Reason.Internal.name(), String.valueOf(e)));
       throw e;
     }
+  }
+
+  /** A bundle in a termination message. */
+  static Termination.Bundle told(
+      Bundle bundle, Digest checksum, boolean signed, @Nullable String ref) {
+    Bundle.Base base = bundle.base();
+    return new Termination.Bundle(
+        bundle.id().hex(),
+        bundle.sequence(),
+        base == null ? null : base.receipt().hex(),
+        bundle.counts().bytes(),
+        bundle.counts().images(),
+        bundle.volumes(),
+        checksum.hex(),
+        signed,
+        ref);
   }
 
   /** A bundle in a report. */

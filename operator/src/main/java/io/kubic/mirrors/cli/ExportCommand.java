@@ -10,14 +10,17 @@ import io.kubic.mirrors.bundle.SkopeoWriter;
 import io.kubic.mirrors.list.RegistryCatalog;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
+import io.kubic.mirrors.oci.Reference;
 import io.kubic.mirrors.oci.layout.Checkpoint;
 import io.kubic.mirrors.oci.layout.Disk;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.sync.Report;
+import io.kubic.mirrors.sync.Termination;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -132,6 +135,12 @@ final class ExportCommand implements Callable<Integer> {
   private List<Path> include = List.of();
 
   @Option(
+      names = "--include-image",
+      paramLabel = "IMAGE",
+      description = "An image besides those of the list, as the operator's own; repeatable.")
+  private List<String> includeImages = List.of();
+
+  @Option(
       names = {"-o", "--output"},
       paramLabel = "text|json",
       description = "Form of the result on standard output.")
@@ -166,7 +175,7 @@ final class ExportCommand implements Callable<Integer> {
 
   private int run(ConnectionOptions open, RunOutput report) {
     MirrorList wanted = BundleFiles.list(file, list, spec.commandLine().getErr());
-    MirrorListSpec what = wanted.getSpec();
+    MirrorListSpec what = Export.including(wanted.getSpec(), included());
     Selector selector = Selector.compile(what);
     BundleFiles.ReceiptFile known = BundleFiles.receipt(base, BundleFiles.verifyingKey(baseKey));
     boolean skopeo = format == Format.skopeoDir;
@@ -259,9 +268,19 @@ final class ExportCommand implements Callable<Integer> {
                 + bundle.counts().bytes()
                 + " bytes"
                 + (bundle.volumes() > 1 ? " in " + bundle.volumes() + " volumes" : ""));
-    output.terminate(
+    Termination ended =
         report.termination(
-            result.plan(), selection == null ? List.of() : selection.sources(), null));
+            result.plan(), selection == null ? List.of() : selection.sources(), null);
+    output.terminate(
+        bundle == null || result.checksum() == null
+            ? ended
+            : ended.with(
+                Endings.told(
+                    bundle,
+                    result.checksum(),
+                    signKey != null,
+                    String.valueOf(to.getFileName())),
+                ended.sources()));
     boolean clean = bundle != null && bundle.failures().isEmpty() && report.isSuccessful();
     return clean ? ExitCode.OK : ExitCode.FAILED;
   }
@@ -280,6 +299,22 @@ final class ExportCommand implements Callable<Integer> {
     }
     throw new CommandException(
         ExitCode.USAGE, "--volume-size " + volumeSize + " is no size; write it as in 3900Mi");
+  }
+
+  private List<Reference> included() {
+    List<Reference> images = new ArrayList<>();
+    for (String image : includeImages) {
+      try {
+        Reference reference = Reference.parseFamiliar(image);
+        images.add(
+            reference.identifier().isPresent()
+                ? reference
+                : new Reference(reference.repository(), "latest", null));
+      } catch (IllegalArgumentException e) {
+        throw new CommandException(ExitCode.USAGE, "--include-image: " + e.getMessage());
+      }
+    }
+    return images;
   }
 
   private Map<String, Path> extras() {

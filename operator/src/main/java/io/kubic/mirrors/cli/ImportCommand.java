@@ -4,17 +4,20 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.bundle.Bundle;
 import io.kubic.mirrors.bundle.BundleDirectory;
 import io.kubic.mirrors.bundle.Import;
+import io.kubic.mirrors.bundle.ReceiptStore;
 import io.kubic.mirrors.bundle.SkopeoImport;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.layout.SkopeoDirectory;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.sync.Outcome;
 import io.kubic.mirrors.sync.Report;
+import io.kubic.mirrors.sync.Termination;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -177,9 +180,37 @@ final class ImportCommand implements Callable<Integer> {
             bundle.deletions().size()
                 + " images are no longer selected, and stay; --prune removes their tags");
       }
-      report.terminate(all.termination(null, List.of(), null));
+      boolean verified = directory.signed() == BundleDirectory.Signed.Verified;
+      Termination ended = all.termination(null, List.of(), null);
+      report.terminate(
+          ended.with(
+              Endings.told(
+                  bundle,
+                  directory.checksum(),
+                  verified,
+                  ReceiptStore.repository(bundle.series())),
+              sources(bundle)));
       return all.isSuccessful() && result.problems().isEmpty() ? ExitCode.OK : ExitCode.FAILED;
     }
+  }
+
+  /** Of which registries the far side now has images: nodes ask the mirror for these. */
+  private static List<Termination.Source> sources(Bundle bundle) {
+    Map<String, Integer> images = new TreeMap<>();
+    for (MirrorListSpec.Source source : bundle.list().spec().sources()) {
+      images.put(source.registry(), 0);
+    }
+    bundle
+        .images()
+        .forEach(
+            image ->
+                images.merge(
+                    image.repository().substring(0, image.repository().indexOf('/')),
+                    1,
+                    Integer::sum));
+    return images.entrySet().stream()
+        .map(e -> new Termination.Source(e.getKey(), "default", 0, 0, e.getValue()))
+        .toList();
   }
 
   private int skopeo(ConnectionOptions open, RunOutput report, Path root) {

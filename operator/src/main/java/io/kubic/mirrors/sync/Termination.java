@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param hash of the plan
  * @param complete whether everything that should be listed could be listed
  * @param error why there was no run at all
+ * @param bundle that was written or taken
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
 public record Termination(
@@ -27,7 +28,8 @@ public record Termination(
     List<Failure> failures,
     List<Source> sources,
     @Nullable String reportRef,
-    @Nullable Failed error) {
+    @Nullable Failed error,
+    @Nullable Bundle bundle) {
   /** The most that Kubernetes keeps. */
   public static final int MAX_BYTES = 4096;
 
@@ -42,6 +44,38 @@ public record Termination(
     failures = failures == null ? List.of() : List.copyOf(failures);
     sources = sources == null ? List.of() : List.copyOf(sources);
   }
+
+  /** A run without a bundle. */
+  public Termination(
+      @Nullable String hash,
+      @Nullable Planned plan,
+      @Nullable Summary summary,
+      boolean complete,
+      List<Failure> failures,
+      List<Source> sources,
+      @Nullable String reportRef,
+      @Nullable Failed error) {
+    this(hash, plan, summary, complete, failures, sources, reportRef, error, null);
+  }
+
+  /** The same with a bundle, and what it has of which registry. */
+  public Termination with(@Nullable Bundle written, List<Source> of) {
+    return new Termination(
+        hash, plan, summary, complete, failures, of, reportRef, error, written);
+  }
+
+  /** A bundle; status.bundle says what the fields mean. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Bundle(
+      String id,
+      long sequence,
+      @Nullable String base,
+      long bytes,
+      int images,
+      int volumes,
+      String sha256,
+      boolean signed,
+      @Nullable String ref) {}
 
   /** A run that ended before it began. */
   public static Termination of(String reason, String message) {
@@ -117,7 +151,7 @@ public record Termination(
       }
       if (keep == 0) {
         return bytes(
-            new Termination(hash, plan, summary, complete, List.of(), List.of(), reportRef, error));
+            new Termination(hash, plan, summary, complete, List.of(), List.of(), reportRef, error, bundle));
       }
     }
   }
@@ -132,7 +166,7 @@ public record Termination(
   }
 
   private Termination withFailures(List<Failure> some) {
-    return new Termination(hash, plan, summary, complete, some, sources, reportRef, error);
+    return new Termination(hash, plan, summary, complete, some, sources, reportRef, error, bundle);
   }
 
   private static byte[] bytes(Termination termination) {

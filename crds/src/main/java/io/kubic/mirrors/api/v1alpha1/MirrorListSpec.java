@@ -1,6 +1,7 @@
 package io.kubic.mirrors.api.v1alpha1;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import io.fabric8.generator.annotation.Default;
 import io.fabric8.generator.annotation.Max;
@@ -25,8 +26,14 @@ import org.jspecify.annotations.Nullable;
     value = "!has(self.timeZone) || has(self.schedule)",
     message = "timeZone belongs to schedule")
 @ValidationRule(
-    value = "has(self.registryRef)",
+    value = "has(self.registryRef) || has(self.export)",
     message = "registryRef names the MirrorRegistry that this list fills")
+@ValidationRule(
+    value = "has(self.sources) != has(self.__import__)",
+    message = "spec.sources: name registries, or import a bundle; one of both")
+@ValidationRule(
+    value = "!has(self.export) || !has(self.__import__)",
+    message = "export and import exclude each other")
 public record MirrorListSpec(
     @JsonPropertyDescription("The MirrorRegistry of this namespace that is filled.")
         @Nullable LocalRef registryRef,
@@ -42,7 +49,6 @@ public record MirrorListSpec(
         @Size(max = 32)
         @Nullable String interval,
     @JsonPropertyDescription("Registries and what is wanted of them.")
-        @Required
         @Size(min = 1, max = 64)
         List<Source> sources,
     @JsonPropertyDescription("RE2 patterns over host/repo:tag that are never copied; applied last.")
@@ -69,6 +75,12 @@ public record MirrorListSpec(
         Approval approval,
     @JsonPropertyDescription("Copies exactly the digests of a plan or report, whatever tags say.")
         @Nullable Lock lock,
+    @JsonProperty("export")
+        @JsonPropertyDescription("Write a bundle that is carried elsewhere, not a registry.")
+        @Nullable BundleExport exportTo,
+    @JsonProperty("import")
+        @JsonPropertyDescription("Take the images from a bundle; excludes sources.")
+        @Nullable BundleImport importFrom,
     @JsonPropertyDescription("Additions to the sync Jobs.") JobTemplate jobTemplate,
     @JsonPropertyDescription("Plan and report only.") @Default("false") Boolean dryRun,
     @JsonPropertyDescription("No new runs; a running one is finished.") @Default("false")

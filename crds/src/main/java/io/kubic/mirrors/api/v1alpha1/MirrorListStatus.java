@@ -26,13 +26,30 @@ public record MirrorListStatus(
     @JsonPropertyDescription("The report of the last run, an OCI artifact in the mirror.")
         @Nullable String reportRef,
     @JsonPropertyDescription("Hash of the selection that the last successful run copied.")
-        @Nullable String syncedHash) {
+        @Nullable String syncedHash,
+    @JsonPropertyDescription("The bundle that was last written or taken.")
+        @Nullable Bundle bundle) {
 
   public MirrorListStatus {
     conditions = conditions == null ? List.of() : List.copyOf(conditions);
     failures = failures == null ? List.of() : List.copyOf(failures);
     sources = sources == null ? List.of() : List.copyOf(sources);
   }
+
+  /** A bundle. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Bundle(
+      @Nullable String id,
+      @Nullable Long sequence,
+      @JsonPropertyDescription("Of a delta: the receipt that it builds on.") @Nullable String base,
+      @JsonPropertyDescription("Of the blobs that are carried.") @Nullable Long bytes,
+      @Nullable Integer images,
+      @Nullable Integer volumes,
+      @JsonPropertyDescription("The sha256 of its SHA256SUMS.") @Nullable String sha256,
+      @JsonPropertyDescription("Exported with a key, or imported with a verified signature.")
+          @Nullable Boolean signed,
+      @JsonPropertyDescription("The directory below the export's place, or the import's receipt.")
+          @Nullable String ref) {}
 
   /** What is to be copied. */
   @JsonInclude(JsonInclude.Include.NON_NULL)

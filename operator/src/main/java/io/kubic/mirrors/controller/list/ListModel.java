@@ -9,7 +9,7 @@ import io.kubic.mirrors.controller.support.Settings;
 /**
  * One MirrorList with its target, resolved.
  *
- * @param target {@code host:port} of the registry
+ * @param target {@code host:port} of the registry; empty when a bundle is written
  * @param pushSecret name of a dockerconfigjson Secret that may push to it
  * @param trustConfigMap name of a ConfigMap with its CA bundle, {@code ca.crt}
  * @param approved hash of the plan that may be carried out; empty when none was approved

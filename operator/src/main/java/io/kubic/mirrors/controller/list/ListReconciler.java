@@ -183,7 +183,11 @@ public final class ListReconciler implements Reconciler<MirrorList> {
           .rescheduleAfter(
               trigger.map(t -> Duration.between(now, t.at())).orElse(Duration.ofHours(1)));
     }
-    return switch (Target.resolve(registryRef(list).orElse(""), registry(context, list))) {
+    Target.Resolution resolution =
+        list.getSpec().exportTo() != null
+            ? Target.none()
+            : Target.resolve(registryRef(list).orElse(""), registry(context, list));
+    return switch (resolution) {
       case Target.Unresolved why -> update(list, status.waiting(why), Optional.empty());
       case Target.Resolved(Target target) -> {
         ListModel model = ListModel.of(list, settings, target);
@@ -217,7 +221,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     }
     String interval = spec.interval();
     return Schedule.every(
-        interval == null ? "24h" : interval, "spec.interval", list.getMetadata().getUid());
+        interval == null ? (BundleJob.isOf(spec) ? "0s" : "24h") : interval, "spec.interval", list.getMetadata().getUid());
   }
 
   /** What is known of the last run; from the newest Job, or from the status when Jobs are gone. */

@@ -71,6 +71,8 @@ final class ListResources {
                 spec.guard(),
                 spec.approval(),
                 spec.lock(),
+                spec.exportTo(),
+                spec.importFrom(),
                 null,
                 spec.dryRun(),
                 null,
@@ -97,7 +99,22 @@ final class ListResources {
         : "";
   }
 
-  private static String[] arguments(ListModel model) {
+  private static String[] arguments(ListModel model, String job) {
+    if (BundleJob.isOf(model.spec())) {
+      List<String> arguments = new ArrayList<>(BundleJob.arguments(model, job));
+      arguments.addAll(
+          List.of("--source-files", SOURCES, "-o", "json", "--termination-log"));
+      arguments.add("/dev/termination-log");
+      if (model.spec().exportTo() == null) {
+        arguments.addAll(
+            List.of(
+                "--authfile",
+                "/etc/mirror/push/.dockerconfigjson",
+                "--ca",
+                "/etc/mirror/trust/ca.crt"));
+      }
+      return arguments.toArray(String[]::new);
+    }
     List<String> arguments =
         new ArrayList<>(
             List.of(
@@ -182,24 +199,34 @@ final class ListResources {
         .withName("sync")
         .withImage(model.settings().operatorImage())
         .withCommand(Pods.command("sync"))
-        .withArgs(arguments(model))
+        .withArgs(arguments(model, meta.getName()))
         .withSecurityContext(Pods.locked())
         .withResources(
             Pods.resources(template.resources(), Pods.resources("100m", "192Mi", "512Mi")))
         .withVolumeMounts(
             Pods.readOnly("list", "/etc/mirror/list"),
-            Pods.readOnly("push", "/etc/mirror/push"),
-            Pods.readOnly("trust", "/etc/mirror/trust"),
             Pods.readOnly("sources", SOURCES),
             Pods.writable("tmp", "/tmp"))
+        .addAllToVolumeMounts(
+            model.target().isEmpty()
+                ? List.of()
+                : List.of(
+                    Pods.readOnly("push", "/etc/mirror/push"),
+                    Pods.readOnly("trust", "/etc/mirror/trust")))
+        .addAllToVolumeMounts(BundleJob.mounts(model.spec()))
         .addAllToVolumeMounts(lock == null ? List.of() : List.of(Pods.readOnly("lock", LOCK)))
         .endContainer()
         .withVolumes(
             Pods.configMap("list", model.configMap()),
-            Pods.secret("push", model.pushSecret()),
-            Pods.configMap("trust", model.trustConfigMap()),
             sources(model),
             Pods.scratch("tmp", "1Gi"))
+        .addAllToVolumes(
+            model.target().isEmpty()
+                ? List.of()
+                : List.of(
+                    Pods.secret("push", model.pushSecret()),
+                    Pods.configMap("trust", model.trustConfigMap())))
+        .addAllToVolumes(BundleJob.volumes(model.spec()))
         .addAllToVolumes(lock == null ? List.of() : List.of(Pods.configMap("lock", lock.name())))
         .endSpec()
         .endTemplate()

@@ -43,7 +43,7 @@ final class ListStatus {
   static MirrorListStatus empty() {
     return new MirrorListStatus(
         null, null, List.of(), null, null, null, null, List.of(), List.of(), null, null, null, null,
-        null, null);
+        null, null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -64,7 +64,8 @@ final class ListStatus {
         s.nextSyncTime(),
         s.job(),
         s.reportRef(),
-        s.syncedHash());
+        s.syncedHash(),
+        s.bundle());
   }
 
   MirrorListStatus invalid(InvalidSpecException e) {
@@ -130,7 +131,8 @@ final class ListStatus {
             old.nextSyncTime(),
             job.getMetadata().getName(),
             old.reportRef(),
-            old.syncedHash()),
+            old.syncedHash(),
+            old.bundle()),
         null);
   }
 
@@ -243,8 +245,25 @@ final class ListStatus {
             null,
             name,
             r == null || r.reportRef() == null ? old.reportRef() : r.reportRef(),
-            specHash);
+            specHash,
+            bundle(r));
     return with(told, next.map(Instant::toString).orElse(null), request);
+  }
+
+  private MirrorListStatus.@Nullable Bundle bundle(@Nullable Termination r) {
+    Termination.Bundle b = r == null ? null : r.bundle();
+    return b == null
+        ? old.bundle()
+        : new MirrorListStatus.Bundle(
+            b.id(),
+            b.sequence(),
+            b.base(),
+            b.bytes(),
+            b.images(),
+            b.volumes(),
+            b.sha256(),
+            b.signed(),
+            b.ref());
   }
 
   /**
@@ -265,7 +284,15 @@ final class ListStatus {
     if (error != null) {
       return error.reason() + ": " + error.message();
     }
-    StringBuilder text = new StringBuilder(r.done() + " of " + r.total() + " images in the mirror");
+    Termination.Bundle bundle = r.bundle();
+    StringBuilder text =
+        new StringBuilder(
+            bundle == null
+                ? r.done() + " of " + r.total() + " images in the mirror"
+                : "bundle "
+                    + bundle.id().substring(0, Math.min(12, bundle.id().length()))
+                    + ", sequence "
+                    + bundle.sequence());
     Termination.Summary summary = r.summary();
     if (summary != null) {
       text.append(": ")
@@ -333,6 +360,7 @@ final class ListStatus {
         next,
         s.job(),
         s.reportRef(),
-        s.syncedHash());
+        s.syncedHash(),
+        s.bundle());
   }
 }

@@ -24,6 +24,11 @@ record Target(String authority, String pushSecret, String trustConfigMap) {
   /** The reference leads nowhere yet. */
   record Unresolved(String reason, String message) implements Resolution {}
 
+  /** No registry at all: the list goes into a bundle. */
+  static Resolution none() {
+    return new Resolved(new Target("", "", ""));
+  }
+
   static Resolution resolve(String name, Optional<MirrorRegistry> found) {
     if (found.isEmpty()) {
       return new Unresolved(

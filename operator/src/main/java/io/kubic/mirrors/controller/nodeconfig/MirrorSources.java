@@ -6,6 +6,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import java.util.Collection;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -34,14 +35,24 @@ final class MirrorSources {
           || status.lastSuccessfulTime() == null) {
         continue;
       }
-      for (MirrorListSpec.Source source : list.getSpec().sources()) {
+      for (String source : registries(list.getSpec(), status)) {
         locations.putIfAbsent(
-            source.registry(),
+            source,
             list.getSpec().layout() == MirrorListSpec.Layout.Flat
                 ? authority
-                : authority + "/" + source.registry().replace(':', '_'));
+                : authority + "/" + source.replace(':', '_'));
       }
     }
     return locations;
+  }
+
+  /** What was exported is in no registry of ours; what was imported is told by the bundle. */
+  private static List<String> registries(MirrorListSpec spec, MirrorListStatus status) {
+    if (spec.exportTo() != null) {
+      return List.of();
+    }
+    return spec.importFrom() != null
+        ? status.sources().stream().map(MirrorListStatus.Source::registry).toList()
+        : spec.sources().stream().map(MirrorListSpec.Source::registry).toList();
   }
 }

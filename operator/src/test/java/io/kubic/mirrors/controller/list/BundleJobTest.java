@@ -1,0 +1,102 @@
+package io.kubic.mirrors.controller.list;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fabric8.kubernetes.api.model.Container;
+import io.fabric8.kubernetes.api.model.OwnerReference;
+import io.fabric8.kubernetes.api.model.Volume;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.ResourceFile;
+import io.kubic.mirrors.controller.support.Settings;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+class BundleJobTest {
+  private static Job job(String spec, String target) {
+    MirrorList list =
+        ResourceFile.read(
+                "{apiVersion: mirrors.kubic.io/v1alpha1, kind: MirrorList, metadata: {name: kubic,"
+                    + " namespace: mirror-system}, spec: "
+                    + spec
+                    + "}",
+                "list.yaml",
+                MirrorList.class)
+            .getFirst();
+    OwnerReference owner = new OwnerReference();
+    owner.setUid("uid");
+    owner.setName("kubic");
+    ListModel model =
+        new ListModel(
+            "mirror-system",
+            "kubic",
+            list.getSpec(),
+            new Settings(
+                "operator:1", "registry:3", "mirror-agents", "cluster.local", List.of(), Set.of()),
+            owner,
+            target,
+            target.isEmpty() ? "" : "push",
+            target.isEmpty() ? "" : "trust",
+            "");
+    return ListResources.job(model, new Trigger(Instant.EPOCH, "new", "key"), "hash", "");
+  }
+
+  private static List<String> arguments(Job job) {
+    return container(job).getArgs();
+  }
+
+  private static Container container(Job job) {
+    return job.getSpec().getTemplate().getSpec().getContainers().getFirst();
+  }
+
+  @Test
+  void anExportWritesIntoADirectoryOfItsOwnAndSeesNoRegistryCredentials() {
+    Job job =
+        job(
+            "{sources: [{registry: r.example, images: [a]}], export: {target:"
+                + " {persistentVolumeClaim: {claimName: disk, path: bundles}}, mode: Delta,"
+                + " baseReceiptRef: {name: receipt}, volumeSize: 3900Mi, signingKeySecretRef:"
+                + " {name: key}, include: {operatorImages: true}}}",
+            "");
+    assertThat(arguments(job))
+        .startsWith("export")
+        .containsSequence("--to", "/bundle/bundles/" + job.getMetadata().getName())
+        .containsSequence("--sign-key", "/etc/mirror/key/tls.key")
+        .containsSequence("--base", "/etc/mirror/base/receipt.json")
+        .containsSequence("--volume-size", "3900Mi")
+        .containsSequence("--include-image", "operator:1", "--include-image", "registry:3")
+        .containsSequence("--termination-log", "/dev/termination-log")
+        .doesNotContain("--authfile");
+    assertThat(job.getSpec().getTemplate().getSpec().getVolumes())
+        .extracting(Volume::getName)
+        .contains("bundle", "key", "base", "list", "sources")
+        .doesNotContain("push", "trust");
+  }
+
+  @Test
+  void anImportReadsTheBundleOnlyAndPushesToTheRegistry() {
+    Job job =
+        job(
+            "{registryRef: {name: mirror}, prune: {mode: Delete}, import: {source: {hostPath:"
+                + " {path: /media/disk}}, verification: {mode: Require, publicKeySecretRef: {name:"
+                + " key, key: export.pub}}, allowReplay: true}}",
+            "10.0.0.1:5000");
+    assertThat(arguments(job))
+        .startsWith("import", "/bundle", "--to", "10.0.0.1:5000")
+        .containsSequence("--verify-key", "/etc/mirror/key/export.pub")
+        .containsSequence("--authfile", "/etc/mirror/push/.dockerconfigjson")
+        .contains("--allow-replay", "--prune")
+        .doesNotContain("--allow-partial");
+    assertThat(
+            container(job).getVolumeMounts().stream()
+                .filter(mount -> mount.getName().equals("bundle")))
+        .allMatch(mount -> Boolean.TRUE.equals(mount.getReadOnly()))
+        .hasSize(1);
+    assertThat(
+            job.getSpec().getTemplate().getSpec().getVolumes().stream()
+                .filter(volume -> volume.getName().equals("bundle")))
+        .allMatch(volume -> volume.getHostPath().getPath().equals("/media/disk"));
+  }
+}

@@ -298,6 +298,44 @@ class BundleIT {
   }
 
   @Test
+  void theReadmesCommandsDoWhatTheySay() throws Exception {
+    String readme = Files.readString(Lab.TREE.resolve("README.md"));
+    int start = readme.indexOf("## Across an air gap");
+    int block = readme.indexOf("```", start) + 3;
+    List<String> lines =
+        readme
+            .substring(block, readme.indexOf("```", block))
+            .lines()
+            .filter(line -> line.startsWith("kubectl mirror "))
+            .toList();
+    assertThat(lines).hasSize(5);
+    String far = registry("empty");
+    Path media = Files.createDirectories(temp.resolve("media"));
+    for (String line : lines) {
+      int comment = line.indexOf('#');
+      List<String> words = new ArrayList<>();
+      for (String word : (comment < 0 ? line : line.substring(0, comment)).strip().split(" +")) {
+        words.add(
+            switch (word) {
+              case "list.yaml" -> list.toString();
+              case "export.key" -> key.toString();
+              case "export.pub" -> publicKey.toString();
+              case "kubic.json" -> temp.resolve("kubic.json").toString();
+              case "mirror.local:5000" -> far;
+              default -> word.replace("/media/disk", media.toString());
+            });
+      }
+      List<String> arguments = new ArrayList<>(words.subList(2, words.size()));
+      if (arguments.contains(far)) {
+        arguments.add("--plain-http");
+      }
+      km(arguments.toArray(String[]::new)).orFail();
+    }
+    assertThat(digest("docker://" + far + "/" + source.replace(':', '_') + "/other:latest"))
+        .isEqualTo(digest("docker://" + source + "/other:latest"));
+  }
+
+  @Test
   void skopeosDirectoriesGoBothWays() {
     Path ours = temp.resolve("ours");
     km("export", "-q", "-f", list + "", "--to", ours + "", "--format", "skopeo-dir").orFail();

@@ -276,10 +276,7 @@ final class ExportCommand implements Callable<Integer> {
             ? ended
             : ended.with(
                 Endings.told(
-                    bundle,
-                    result.checksum(),
-                    signKey != null,
-                    String.valueOf(to.getFileName())),
+                    bundle, result.checksum(), signKey != null, String.valueOf(to.getFileName())),
                 ended.sources()));
     boolean clean = bundle != null && bundle.failures().isEmpty() && report.isSuccessful();
     return clean ? ExitCode.OK : ExitCode.FAILED;

@@ -185,10 +185,7 @@ final class ImportCommand implements Callable<Integer> {
       report.terminate(
           ended.with(
               Endings.told(
-                  bundle,
-                  directory.checksum(),
-                  verified,
-                  ReceiptStore.repository(bundle.series())),
+                  bundle, directory.checksum(), verified, ReceiptStore.repository(bundle.series())),
               sources(bundle)));
       return all.isSuccessful() && result.problems().isEmpty() ? ExitCode.OK : ExitCode.FAILED;
     }

@@ -60,8 +60,7 @@ public record Termination(
 
   /** The same with a bundle, and what it has of which registry. */
   public Termination with(@Nullable Bundle written, List<Source> of) {
-    return new Termination(
-        hash, plan, summary, complete, failures, of, reportRef, error, written);
+    return new Termination(hash, plan, summary, complete, failures, of, reportRef, error, written);
   }
 
   /** A bundle; status.bundle says what the fields mean. */
@@ -151,7 +150,8 @@ public record Termination(
       }
       if (keep == 0) {
         return bytes(
-            new Termination(hash, plan, summary, complete, List.of(), List.of(), reportRef, error, bundle));
+            new Termination(
+                hash, plan, summary, complete, List.of(), List.of(), reportRef, error, bundle));
       }
     }
   }

@@ -46,7 +46,8 @@ public final class Api {
   static final String NAME = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
   /** A path below a directory: no leading slash, no part that is {@code ..}. */
-  static final String RELATIVE_PATH = "^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$";
+  static final String RELATIVE_PATH =
+      "^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$";
 
   private Api() {}
 }

@@ -30,6 +30,5 @@ public record BundlePlace(
           @Nullable String path) {}
 
   /** A directory of a node. */
-  public record HostPath(
-      @Required @Pattern("^/[^:\\s]*$") @Size(max = 512) String path) {}
+  public record HostPath(@Required @Pattern("^/[^:\\s]*$") @Size(max = 512) String path) {}
 }

@@ -48,8 +48,7 @@ public record MirrorListSpec(
         @Pattern(Api.DURATION)
         @Size(max = 32)
         @Nullable String interval,
-    @JsonPropertyDescription("Registries and what is wanted of them.")
-        @Size(min = 1, max = 64)
+    @JsonPropertyDescription("Registries and what is wanted of them.") @Size(min = 1, max = 64)
         List<Source> sources,
     @JsonPropertyDescription("RE2 patterns over host/repo:tag that are never copied; applied last.")
         @Size(max = 256)

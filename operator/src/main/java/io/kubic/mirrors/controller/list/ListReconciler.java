@@ -221,7 +221,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     }
     String interval = spec.interval();
     return Schedule.every(
-        interval == null ? (BundleJob.isOf(spec) ? "0s" : "24h") : interval, "spec.interval", list.getMetadata().getUid());
+        interval == null ? (BundleJob.isOf(spec) ? "0s" : "24h") : interval,
+        "spec.interval",
+        list.getMetadata().getUid());
   }
 
   /** What is known of the last run; from the newest Job, or from the status when Jobs are gone. */

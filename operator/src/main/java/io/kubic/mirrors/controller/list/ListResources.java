@@ -102,8 +102,7 @@ final class ListResources {
   private static String[] arguments(ListModel model, String job) {
     if (BundleJob.isOf(model.spec())) {
       List<String> arguments = new ArrayList<>(BundleJob.arguments(model, job));
-      arguments.addAll(
-          List.of("--source-files", SOURCES, "-o", "json", "--termination-log"));
+      arguments.addAll(List.of("--source-files", SOURCES, "-o", "json", "--termination-log"));
       arguments.add("/dev/termination-log");
       if (model.spec().exportTo() == null) {
         arguments.addAll(
@@ -217,9 +216,7 @@ final class ListResources {
         .addAllToVolumeMounts(lock == null ? List.of() : List.of(Pods.readOnly("lock", LOCK)))
         .endContainer()
         .withVolumes(
-            Pods.configMap("list", model.configMap()),
-            sources(model),
-            Pods.scratch("tmp", "1Gi"))
+            Pods.configMap("list", model.configMap()), sources(model), Pods.scratch("tmp", "1Gi"))
         .addAllToVolumes(
             model.target().isEmpty()
                 ? List.of()

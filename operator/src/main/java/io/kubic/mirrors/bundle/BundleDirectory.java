@@ -207,7 +207,12 @@ public final class BundleDirectory {
         throw new RefusedException(
             Reason.SignatureInvalid, root.toString(), "is not signed, and a signature is required");
       }
-      key.verify(bytes, PlainFile.of(signature).read(VerifyingKey.MAX_SIGNATURE), file.toString());
+      byte[] line = PlainFile.of(signature).read(VerifyingKey.MAX_SIGNATURE);
+      if (line.length == 0 || line[line.length - 1] != '\n' || line[0] <= ' ') {
+        throw new RefusedException(
+            Reason.SignatureInvalid, signature.toString(), "is not one line of base64");
+      }
+      key.verify(bytes, line, file.toString());
     }
     Checksums sums = Checksums.parse(bytes, file.toString());
     Set<String> expected = new HashSet<>(sums.files().keySet());

@@ -25,7 +25,7 @@ final class CheckedSockets extends SocketFactory {
 
   @Override
   public Socket createSocket() {
-    return new Socket() {
+    return new WideSocket() {
       @Override
       public void connect(SocketAddress endpoint, int timeout) throws IOException {
         if (endpoint instanceof InetSocketAddress inet && inet.getAddress() != null) {

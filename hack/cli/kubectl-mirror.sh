@@ -12,5 +12,5 @@ done
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubectl-mirror
 mkdir -p "$cache" 2>/dev/null
 # The class archive makes the second start twice as fast; the JVM renews it by itself when a jar changed.
-exec "$java" -XX:+UseSerialGC -Xms32m -Xmx512m -XX:+UnlockDiagnosticVMOptions -XX:CompilerDirectivesFile="$lib/compiler.json" -XX:-UsePerfData -XX:+AutoCreateSharedArchive -XX:SharedArchiveFile="$cache/classes.jsa" \
+exec "$java" -XX:+UseSerialGC -Xms32m -Xmx512m -XX:+UnlockDiagnosticVMOptions -XX:-DisplayVMOutput -XX:CompilerDirectivesFile="$lib/compiler.json" -XX:-UsePerfData -XX:+AutoCreateSharedArchive -XX:SharedArchiveFile="$cache/classes.jsa" \
   -Xlog:disable -Xlog:all=error:stderr -Xlog:cds*=off:stderr -cp "$lib/*" io.kubic.mirrors.Main "$@"

@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /** A registry in memory that insists, as a real one does, on everything below a manifest. */
@@ -40,6 +41,9 @@ final class MemoryStore implements ImageStore {
 
   /** Entries of the log at which a request fails, the first time. */
   final Set<String> failsOnce = ConcurrentHashMap.newKeySet();
+
+  /** Told about every request, before it is answered. */
+  Consumer<String> onRequest = question -> {};
 
   /** Places of manifests at whose writing the program dies. */
   Predicate<String> dies = key -> false;
@@ -173,6 +177,7 @@ final class MemoryStore implements ImageStore {
 
   private void log(String question) {
     log.add(question);
+    onRequest.accept(question);
     if (broken.contains(question)) {
       throw new RegistryException(Reason.ConnectionFailed, question, "refused");
     }

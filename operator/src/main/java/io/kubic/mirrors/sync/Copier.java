@@ -48,6 +48,9 @@ public final class Copier {
   /** The repository of the target that a blob was first brought to. */
   private final Map<Digest, CompletableFuture<String>> homes = new ConcurrentHashMap<>();
 
+  /** Repositories of the target that probably have a blob from an earlier run. */
+  private volatile Map<Digest, String> known = Map.of();
+
   private final AtomicLong transferred = new AtomicLong();
   private final AtomicBoolean aborted = new AtomicBoolean();
 
@@ -88,7 +91,7 @@ public final class Copier {
       return closure().blobs();
     }
 
-    private Closure closure() {
+    Closure closure() {
       Function<Digest, Manifest> kept =
           digest ->
               manifests
@@ -109,6 +112,11 @@ public final class Copier {
     this.failurePolicy = spec.failurePolicy();
     this.concurrency = spec.concurrency();
     this.executor = executor;
+  }
+
+  /** Tells where blobs may be mounted from; where one is not, it is fetched. */
+  void remember(Map<Digest, String> earlier) {
+    known = Map.copyOf(earlier);
   }
 
   Attachments attachments() {
@@ -328,7 +336,8 @@ public final class Copier {
       return;
     }
     try {
-      put(work, blob, null, upstream, written);
+      String before = known.get(blob.digest());
+      put(work, blob, work.place().equals(before) ? null : before, upstream, written);
       mine.complete(work.place());
     } catch (RuntimeException | Error e) {
       homes.remove(blob.digest(), mine);

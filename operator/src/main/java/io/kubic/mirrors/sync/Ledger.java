@@ -26,14 +26,23 @@ import org.jspecify.annotations.Nullable;
  *
  * @param list {@code namespace.name}
  * @param entries by place, {@code repository:tag}
+ * @param homes a repository that probably has a large blob, so that it can be mounted from there; a
+ *     hint that costs one request when it is wrong
  */
-record Ledger(String list, Map<String, Entry> entries) {
+record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes) {
   static final String TYPE = "application/vnd.kubic.mirrors.ledger.v1+json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final int MAX_DIGESTS = 4;
 
+  /** From here on a mount saves more than remembering costs. */
+  static final long LARGE = 1 << 20;
+
+  /** About 1 MiB of JSON. */
+  private static final int MAX_HOMES = 10_000;
+
   Ledger {
     entries = Map.copyOf(entries);
+    homes = Map.copyOf(homes);
   }
 
   /**
@@ -93,7 +102,7 @@ record Ledger(String list, Map<String, Entry> entries) {
   }
 
   static Ledger empty(String list) {
-    return new Ledger(list, Map.of());
+    return new Ledger(list, Map.of(), Map.of());
   }
 
   /** What may be there from now on: what was, and what is about to be put. */
@@ -119,7 +128,7 @@ record Ledger(String list, Map<String, Entry> entries) {
               old != null && old.put() != null ? old.put() : now,
               null));
     }
-    return new Ledger(list, next);
+    return new Ledger(list, next, homes);
   }
 
   /**
@@ -155,7 +164,7 @@ record Ledger(String list, Map<String, Entry> entries) {
       boolean ours = old != null && old.digests().contains(one.digest());
       next.put(one.place(), settled(one, old, ours && old != null ? old.put() : null));
     }
-    return new Ledger(list, next);
+    return new Ledger(list, next, homes);
   }
 
   private static Entry settled(Tagged one, @Nullable Entry old, @Nullable Instant put) {
@@ -168,14 +177,26 @@ record Ledger(String list, Map<String, Entry> entries) {
   Ledger without(Set<String> places) {
     Map<String, Entry> next = new TreeMap<>(entries);
     next.keySet().removeAll(places);
-    return new Ledger(list, next);
+    return new Ledger(list, next, homes);
+  }
+
+  /** The same with what is found out about large blobs; what was known longer stays. */
+  Ledger housing(Map<Digest, String> more) {
+    Map<Digest, String> next = new TreeMap<>(homes);
+    more.forEach(
+        (digest, repository) -> {
+          if (next.size() < MAX_HOMES) {
+            next.putIfAbsent(digest, repository);
+          }
+        });
+    return new Ledger(list, entries, next);
   }
 
   /** The entries of one part of the list. */
   Ledger of(Shard shard) {
     Map<String, Entry> next = new TreeMap<>(entries);
     next.values().removeIf(entry -> !shard.owns(entry.repository()));
-    return new Ledger(list, next);
+    return new Ledger(list, next, homes);
   }
 
   /**
@@ -188,14 +209,16 @@ record Ledger(String list, Map<String, Entry> entries) {
   /** One ledger of several that were written for one list, perhaps in other parts than now. */
   static Ledger merged(String list, List<Stored> all) {
     Map<String, Entry> entries = new TreeMap<>();
+    Map<Digest, String> homes = new TreeMap<>();
     all.stream()
         .sorted(Comparator.comparing(Stored::time))
         .forEach(
             stored -> {
               entries.values().removeIf(entry -> stored.shard().owns(entry.repository()));
               entries.putAll(stored.ledger().entries());
+              homes.putAll(stored.ledger().homes());
             });
-    return new Ledger(list, entries);
+    return new Ledger(list, entries, homes);
   }
 
   byte[] toJson(Shard shard, Instant time) {
@@ -219,6 +242,8 @@ record Ledger(String list, Map<String, Entry> entries) {
         node.put("missingSince", entry.missingSince().toString());
       }
     }
+    ObjectNode housed = root.putObject("homes");
+    new TreeMap<>(homes).forEach((digest, repository) -> housed.put(digest.toString(), repository));
     try {
       return JSON.writeValueAsBytes(root);
     } catch (JsonProcessingException e) {
@@ -257,8 +282,16 @@ record Ledger(String list, Map<String, Entry> entries) {
           throw new IllegalArgumentException(entry.place() + " is in it twice");
         }
       }
+      Map<Digest, String> homes = new TreeMap<>();
+      root.path("homes")
+          .properties()
+          .forEach(
+              home ->
+                  homes.put(
+                      Digest.parse(home.getKey()),
+                      Repository.requirePath(home.getValue().asText())));
       return new Stored(
-          new Ledger(root.path("list").asText(), entries),
+          new Ledger(root.path("list").asText(), entries, homes),
           Shard.parse(root.path("shard").asText()),
           Instant.parse(root.path("time").asText()));
     } catch (IOException e) {

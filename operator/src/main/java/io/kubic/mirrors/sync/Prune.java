@@ -128,7 +128,7 @@ record Prune(
     record Failed(Ledger.Entry entry, RegistryException why) implements Result {}
   }
 
-  /** Deletes one entry, by its tag where the registry can. */
+  /** Deletes one entry by its tag: what shares its digest stays. */
   static Result delete(ImageStore target, Ledger.Entry entry, Set<Digest> inUse) {
     try {
       Optional<Descriptor> there = target.resolve(entry.repository(), entry.tag());
@@ -147,13 +147,8 @@ record Prune(
           throw e;
         }
       }
-      Optional<String> sharer = sharer(target, entry, digest);
-      if (sharer.isPresent()) {
-        return new Result.Stays(
-            entry, "the registry deletes by digest only, and " + sharer.get() + " shares it");
-      }
-      target.delete(entry.repository(), digest.toString());
-      return new Result.Gone(entry, digest);
+      // Its digest may be the child of an index, or be wanted without a tag: nobody can tell.
+      return new Result.Stays(entry, "the registry cannot delete a tag without its digest");
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
@@ -179,19 +174,5 @@ record Prune(
       case TargetRejected, MalformedResponse, UnsupportedMediaType -> true;
       default -> false;
     };
-  }
-
-  /** Another tag of the repository that names the same manifest. */
-  private static Optional<String> sharer(ImageStore target, Ledger.Entry entry, Digest digest) {
-    for (String tag : target.tags(entry.repository()).names()) {
-      if (!tag.equals(entry.tag())
-          && target
-              .resolve(entry.repository(), tag)
-              .map(d -> d.digest().equals(digest))
-              .orElse(false)) {
-        return Optional.of(tag);
-      }
-    }
-    return Optional.empty();
   }
 }

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
@@ -13,6 +14,7 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.time.Clock;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -20,10 +22,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -303,13 +307,13 @@ public final class SyncRun {
    * @param listener told about every image's outcome, from several threads
    * @param requests how many requests were sent, asked at the end
    */
-  public Done run(
-      Planned planned, Consumer<Outcome> listener, java.util.function.LongSupplier requests) {
+  public Done run(Planned planned, Consumer<Outcome> listener, LongSupplier requests) {
     Ledgers.View view = planned.view();
     List<Selection.Problem> problems = new ArrayList<>();
     List<Ledger.Tagged> intended = new ArrayList<>();
     planned.work().forEach(one -> tagged(one).ifPresent(intended::add));
-    Ledger ledger = view.own().intend(intended, now());
+    copier.remember(homes(view));
+    Ledger ledger = view.own().intend(intended, now()).housing(large(planned.work()));
     if (view.writable() && !intended.isEmpty()) {
       tell(problems, ledgers.save(ledger, clock.instant()));
     }
@@ -332,6 +336,30 @@ public final class SyncRun {
     addUnlisted(outcomes, planned.selection());
     Report report = Report.of(outcomes, requests.getAsLong(), planned.selection().complete());
     return new Done(report, store(report, planned.plan(), problems), problems);
+  }
+
+  /** Where blobs are, as all ledgers of the target know. */
+  private static Map<Digest, String> homes(Ledgers.View view) {
+    Map<Digest, String> all = new HashMap<>();
+    view.others().forEach(other -> all.putAll(other.homes()));
+    all.putAll(view.own().homes());
+    return all;
+  }
+
+  /**
+   * Where large blobs will be: in the first repository that needs them, in the plan's order. That
+   * is where a run that is killed has most likely brought them.
+   */
+  private static Map<Digest, String> large(List<Copier.Work> work) {
+    Map<Digest, String> all = new TreeMap<>();
+    for (Copier.Work one : work) {
+      for (Descriptor blob : one.closure().blobs()) {
+        if (blob.size() >= Ledger.LARGE) {
+          all.putIfAbsent(blob.digest(), one.place());
+        }
+      }
+    }
+    return all;
   }
 
   /**
@@ -541,6 +569,6 @@ public final class SyncRun {
   }
 
   private Instant now() {
-    return clock.instant().truncatedTo(java.time.temporal.ChronoUnit.SECONDS);
+    return clock.instant().truncatedTo(ChronoUnit.SECONDS);
   }
 }

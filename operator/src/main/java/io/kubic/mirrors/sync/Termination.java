@@ -4,8 +4,14 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.Reason;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -117,6 +123,89 @@ public record Termination(
 
   /** Why there was no run. */
   public record Failed(String reason, String message) {}
+
+  /**
+   * What the parts of one run told, as if it had been one.
+   *
+   * @param parts in their order; empty for one that left nothing: then the whole is not successful
+   */
+  public static Termination merged(List<Optional<Termination>> parts) {
+    List<Failure> failures = new ArrayList<>();
+    Map<List<String>, Source> sources = new LinkedHashMap<>();
+    Planned plan = new Planned(0, 0, 0, 0, 0);
+    Summary sum = new Summary(0, 0, 0, 0, 0, 0, 0, 0);
+    StringBuilder hashes = new StringBuilder();
+    boolean complete = true;
+    for (int i = 0; i < parts.size(); i++) {
+      Termination part =
+          parts.get(i).orElse(of(Reason.Internal.name(), "it left no report; see its pod's log"));
+      complete &= part.complete();
+      hashes.append(part.hash()).append('\n');
+      failures.addAll(part.failures());
+      Failed error = part.error();
+      if (error != null) {
+        String name = "part " + i + " of " + parts.size();
+        failures.add(new Failure(name, error.reason(), error.message(), 1));
+        sum = plus(sum, new Summary(0, 0, 1, 0, 0, 0, 0, 0));
+      }
+      if (part.plan() != null) {
+        plan = plus(plan, part.plan());
+      }
+      if (part.summary() != null) {
+        sum = plus(sum, part.summary());
+      }
+      part.sources()
+          .forEach(
+              source ->
+                  sources.merge(
+                      List.of(source.registry(), source.name()), source, Termination::plus));
+    }
+    return new Termination(
+        Digest.of(hashes.toString().getBytes(StandardCharsets.UTF_8)).hex(),
+        plan,
+        sum,
+        complete,
+        failures,
+        List.copyOf(sources.values()),
+        parts.stream()
+            .flatMap(Optional::stream)
+            .map(Termination::reportRef)
+            .filter(Objects::nonNull)
+            .findFirst()
+            .orElse(null),
+        null);
+  }
+
+  private static Planned plus(Planned a, Planned b) {
+    return new Planned(
+        a.repositories() + b.repositories(),
+        a.images() + b.images(),
+        a.bytes() + b.bytes(),
+        a.bytesToTransfer() + b.bytesToTransfer(),
+        a.pruneCandidates() + b.pruneCandidates());
+  }
+
+  private static Summary plus(Summary a, Summary b) {
+    return new Summary(
+        a.copied() + b.copied(),
+        a.skipped() + b.skipped(),
+        a.failed() + b.failed(),
+        a.drifted() + b.drifted(),
+        a.pruned() + b.pruned(),
+        a.referrers() + b.referrers(),
+        a.bytes() + b.bytes(),
+        a.requests() + b.requests());
+  }
+
+  /** Every part sees all repositories, but lists only the tags of its own. */
+  private static Source plus(Source a, Source b) {
+    return new Source(
+        a.registry(),
+        a.name(),
+        Math.max(a.repositories(), b.repositories()),
+        a.tags() + b.tags(),
+        a.selected() + b.selected());
+  }
 
   /** Whether all was listed and every image is as it should be. */
   public boolean successful() {

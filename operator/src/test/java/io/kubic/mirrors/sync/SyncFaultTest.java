@@ -46,7 +46,8 @@ class SyncFaultTest {
       Arrays.stream(Reason.values()).filter(r -> r != Reason.Cancelled).toArray(Reason[]::new);
 
   /** A store that fails at random, before or after it did what it was asked for. */
-  private record Faulty(MemoryStore store, Random random, double rate) implements ImageStore {
+  private record Faulty(MemoryStore store, Random random, double rate, boolean defects)
+      implements ImageStore {
     private boolean strikes() {
       synchronized (random) {
         return random.nextDouble() < rate;
@@ -61,7 +62,7 @@ class SyncFaultTest {
 
     private void maybe(String what) {
       if (strikes()) {
-        if (pick(8) == 0) {
+        if (defects && pick(8) == 0) {
           throw new IllegalStateException("a defect at " + what);
         }
         throw new RegistryException(REASONS[pick(REASONS.length)], what, "struck");
@@ -187,8 +188,8 @@ class SyncFaultTest {
       }
       List<SelectedImage> selected = new ArrayList<>();
       wanted.keySet().forEach(name -> selected.add(image(name)));
-      Faulty from = new Faulty(source, random, rate);
-      Faulty to = new Faulty(target, random, rate);
+      Faulty from = new Faulty(source, random, rate, true);
+      Faulty to = new Faulty(target, random, rate, false);
       SyncRun sync =
           new SyncRun(
               new SyncRun.Settings("ns.a", spec, Shard.whole(), Optional.empty()),
@@ -279,8 +280,7 @@ class SyncFaultTest {
                 executor,
                 Clock.systemUTC());
         SyncRun.Planned planned =
-            sync.plan(
-                new Selection(List.of(image("a:1")), List.of(), List.of(), true, Map.of()));
+            sync.plan(new Selection(List.of(image("a:1")), List.of(), List.of(), true, Map.of()));
         assertThat(sync.run(planned, o -> {}, () -> 0).report().isSuccessful()).isTrue();
         Manifest there = target.manifests.get(AT + "a:1");
         assertThat(there).isIn(old, fresh);

@@ -61,6 +61,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** The plan stands at the beginning of a Job's log. */
   private static final int LOG_BYTES = 16 << 10;
 
+  private static final Comparator<Pod> CREATED =
+      Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp());
+
   private final Settings settings;
   private final Clock clock;
   private @Nullable InformerEventSource<Job, MirrorList> jobs;
@@ -194,10 +197,21 @@ public final class ListReconciler implements Reconciler<MirrorList> {
         ConfigMap wanted = ListResources.configMap(model);
         applier.apply(
             wanted, Objects.requireNonNull(configMaps).get(ResourceID.fromResource(wanted)));
-        Job job = ListResources.job(model, trigger.get(), specHash, request);
+        Job job =
+            ShardedJob.of(
+                ListResources.job(model, trigger.get(), specHash, request), shards(list.getSpec()));
+        if (InUse.isNeeded(list.getSpec())) {
+          ConfigMap inUse = InUse.configMap(model, InUse.digests(context.getClient()));
+          applier.apply(
+              inUse, Objects.requireNonNull(configMaps).get(ResourceID.fromResource(inUse)));
+          job = InUse.mounted(job, model);
+        }
+        Job wantedJob = job;
         Job made =
             applier.createOnce(
-                Objects.requireNonNull(jobs).get(ResourceID.fromResource(job)), job, () -> job);
+                Objects.requireNonNull(jobs).get(ResourceID.fromResource(wantedJob)),
+                wantedJob,
+                () -> wantedJob);
         yield update(
             list,
             status.running(
@@ -259,8 +273,10 @@ public final class ListReconciler implements Reconciler<MirrorList> {
 
   /** What a Job that copies said it will do: the first line of its log. */
   private static Optional<Termination> planned(Context<MirrorList> context, Job job) {
-    Optional<Pod> pod = pod(context, job);
-    if (pod.isEmpty() || !"Running".equals(pod.get().getStatus().getPhase())) {
+    Optional<Pod> pod = pods(context, job).stream().max(CREATED);
+    if (ShardedJob.is(job)
+        || pod.isEmpty()
+        || !"Running".equals(pod.get().getStatus().getPhase())) {
       return Optional.empty();
     }
     try {
@@ -284,7 +300,12 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     }
   }
 
-  private static Optional<Pod> pod(Context<MirrorList> context, Job job) {
+  /** An approval is of one plan, which one pod makes. */
+  private static int shards(MirrorListSpec spec) {
+    return spec.approval() == MirrorListSpec.Approval.Manual ? 1 : spec.concurrency().shards();
+  }
+
+  private static List<Pod> pods(Context<MirrorList> context, Job job) {
     return context
         .getSecondaryResourcesAsStream(Pod.class)
         .filter(
@@ -292,21 +313,25 @@ public final class ListReconciler implements Reconciler<MirrorList> {
                 job.getMetadata()
                     .getName()
                     .equals(pod.getMetadata().getLabels().get("batch.kubernetes.io/job-name")))
-        .max(Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp()));
+        .toList();
   }
 
-  /** What the newest pod of the Job wrote when it ended. */
+  /** What the newest pod of the Job, or of each of its parts, wrote when it ended. */
   private static Optional<Termination> result(Context<MirrorList> context, Job job) {
-    return pod(context, job)
-        .flatMap(
-            pod ->
-                pod.getStatus().getContainerStatuses().stream()
-                    .filter(container -> container.getName().equals("sync"))
-                    .map(ContainerStatus::getState)
-                    .filter(state -> state.getTerminated() != null)
-                    .map(state -> state.getTerminated().getMessage())
-                    .filter(Objects::nonNull)
-                    .findFirst())
+    List<Pod> pods = pods(context, job);
+    return ShardedJob.is(job)
+        ? ShardedJob.result(job, pods, ListReconciler::told)
+        : pods.stream().max(CREATED).flatMap(ListReconciler::told);
+  }
+
+  private static Optional<Termination> told(Pod pod) {
+    return pod.getStatus().getContainerStatuses().stream()
+        .filter(container -> container.getName().equals("sync"))
+        .map(ContainerStatus::getState)
+        .filter(state -> state.getTerminated() != null)
+        .map(state -> state.getTerminated().getMessage())
+        .filter(Objects::nonNull)
+        .findFirst()
         .flatMap(Termination::parse);
   }
 

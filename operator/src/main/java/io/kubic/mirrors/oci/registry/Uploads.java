@@ -64,10 +64,14 @@ final class Uploads {
       return mountFrom == null ? BlobWrite.PRESENT : BlobWrite.MOUNTED;
     }
     HttpUrl location = session.get();
-    if (!asked && blob.size() >= WORTH_ASKING && !doesSelfMountWork()) {
+    // A mount from elsewhere that was not granted says nothing of this repository.
+    boolean untold = mountFrom != null || !doesSelfMountWork();
+    if (!asked && untold && blob.size() >= WORTH_ASKING) {
       if (size.of(repository, blob.digest()).isPresent()) {
-        // It is there although mounting it from its own repository was not granted.
-        selfMount = SelfMount.REFUSED;
+        if (mountFrom == null) {
+          // It is there although mounting it from its own repository was not granted.
+          selfMount = SelfMount.REFUSED;
+        }
         cancel(repository, location, object);
         return BlobWrite.PRESENT;
       }

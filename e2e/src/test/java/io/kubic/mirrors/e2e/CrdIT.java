@@ -24,7 +24,8 @@ class CrdIT {
 
   @BeforeAll
   static void install(ApiServer server) {
-    server.kubectl("create", "-f", "crds").orFail();
+    // Another test of this server may have made them already.
+    server.kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds").orFail();
     server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
     server.kubectl("create", "namespace", "mirror-system").orFail();
   }

@@ -2,6 +2,7 @@ package io.kubic.mirrors.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.SecretBuilder;
@@ -10,7 +11,14 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.controller.registry.RegistryProbe;
 import io.kubic.mirrors.pki.CertificateAuthority;
+import io.kubic.mirrors.pki.CertifiedKey;
+import io.kubic.mirrors.pki.KeySpec;
+import io.kubic.mirrors.pki.LeafRequest;
 import io.kubic.mirrors.pki.SubjectNames;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.List;
@@ -469,6 +477,164 @@ class RegistryIT {
       world.settle();
       assertThat(world.condition("Stalled")).isEqualTo("True InvalidSpec");
       assertThat(world.condition("Available")).isEqualTo("True Serving");
+    }
+  }
+
+  // --- certificates of others ---
+
+  private static Map<String, String> official(
+      RegistryWorld world, CertificateAuthority ca, String host) {
+    CertifiedKey leaf =
+        ca.issue(
+            new LeafRequest(host, name(host), Duration.ofDays(90), KeySpec.DEFAULT),
+            new SecureRandom(),
+            world.time);
+    return Map.of(
+        "tls.crt", leaf.chainPem(), "tls.key", leaf.keyPem(), "ca.crt", ca.certificatePem());
+  }
+
+  @Test
+  void anOfficialCertificateIsServedIfItIsGoodAndElseTheOldOneStays(ApiServer server) {
+    try (RegistryWorld world = world(server)) {
+      CertificateAuthority ca =
+          CertificateAuthority.create(
+              "Official", KeySpec.DEFAULT, Duration.ofDays(3650), new SecureRandom(), world.time);
+      world.create(
+          "{endpoint: {hostname: mirror.example}, certificates: {issuer: {secretRef: {name: official}}}}");
+      world.settle();
+      assertThat(world.condition("CertificatesReady")).isEqualTo("False CertificateInvalid");
+      world.secret("official", official(world, ca, "mirror.example"));
+      world.settle();
+      world.pod();
+      world.settle();
+      X509Certificate first = world.leaf().orElseThrow();
+      assertThat(CertificateAuthority.signed(ca.certificate(), first)).isTrue();
+      assertThat(world.condition("CertificatesReady")).isEqualTo("True Valid");
+      assertThat(world.authorities()).as("no CA of our own").isEmpty();
+      world.secret("official", official(world, ca, "other.example"));
+      world.settle();
+      assertThat(world.leaf()).contains(first);
+      assertThat(world.condition("CertificatesReady")).isEqualTo("False CertificateInvalid");
+      assertThat(world.condition("Ready")).startsWith("True");
+      world.secret("official", official(world, ca, "mirror.example"));
+      world.settle();
+      assertThat(world.leaf().orElseThrow()).isNotEqualTo(first);
+      assertThat(world.condition("CertificatesReady")).isEqualTo("True Valid");
+    }
+  }
+
+  @Test
+  void certManagerIsAskedForACertificateAndWhatItGivesIsServed(ApiServer server)
+      throws IOException {
+    Path stub = Files.createTempFile("cert-manager", ".yaml");
+    try {
+      Files.writeString(
+          stub,
+          """
+          apiVersion: apiextensions.k8s.io/v1
+          kind: CustomResourceDefinition
+          metadata:
+            name: certificates.cert-manager.io
+            annotations: {api-approved.kubernetes.io: "unapproved, a stub"}
+          spec:
+            group: cert-manager.io
+            names: {kind: Certificate, plural: certificates}
+            scope: Namespaced
+            versions:
+            - name: v1
+              served: true
+              storage: true
+              schema:
+                openAPIV3Schema:
+                  type: object
+                  properties:
+                    spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
+          """);
+      try (RegistryWorld world = world(server)) {
+        world.create(
+            "{endpoint: {hostname: mirror.example}, certificates: {issuer: {certManager: {name: corporate, kind: ClusterIssuer}}}}");
+        world.settle();
+        assertThat(world.condition("CertificatesReady")).isEqualTo("False CertificateInvalid");
+        server.kubectl("apply", "-f", stub.toString()).orFail();
+        server
+            .kubectl(
+                "wait",
+                "--for=condition=Established",
+                "--timeout=20s",
+                "crd/certificates.cert-manager.io")
+            .orFail();
+        Lab.eventually(
+            Duration.ofSeconds(20),
+            "certificates can be listed",
+            () -> server.kubectl("get", "certificates.cert-manager.io", "-A").code() == 0);
+        world.settle();
+        assertThat(
+                server
+                    .kubectl(
+                        "get",
+                        "certificates.cert-manager.io",
+                        "-n",
+                        world.namespace,
+                        "-o",
+                        "jsonpath={.items[*].spec.dnsNames} {.items[*].spec.issuerRef.kind}")
+                    .orFail()
+                    .out())
+            .contains("mirror.example", "ClusterIssuer");
+        CertificateAuthority ca =
+            CertificateAuthority.create(
+                "Corporate",
+                KeySpec.DEFAULT,
+                Duration.ofDays(3650),
+                new SecureRandom(),
+                world.time);
+        world.secret("mirror-registry-cert-manager", official(world, ca, "mirror.example"));
+        world.settle();
+        assertThat(CertificateAuthority.signed(ca.certificate(), world.leaf().orElseThrow()))
+            .isTrue();
+        assertThat(world.condition("CertificatesReady")).isEqualTo("True Valid");
+      }
+    } finally {
+      Files.delete(stub);
+    }
+  }
+
+  // --- a registry of somebody else's ---
+
+  @Test
+  void anAdoptedRegistryIsAskedAndNothingIsDeployed(ApiServer server) {
+    try (RegistryWorld world = world(server)) {
+      CertificateAuthority ca =
+          CertificateAuthority.create(
+              "Theirs", KeySpec.DEFAULT, Duration.ofDays(3650), new SecureRandom(), world.time);
+      world.create("{external: {url: 'https://harbor.example', caBundleRef: {name: theirs}}}");
+      world.settle();
+      assertThat(world.condition("Stalled")).isEqualTo("True InvalidSpec");
+      world
+          .admin
+          .resource(
+              new ConfigMapBuilder()
+                  .withNewMetadata()
+                  .withNamespace(world.namespace)
+                  .withName("theirs")
+                  .endMetadata()
+                  .addToData("ca.crt", ca.certificatePem())
+                  .build())
+          .create();
+      world.externalOutcome = new RegistryProbe.Unhealthy("ConnectionFailed", "no route");
+      world.settle();
+      assertThat(world.condition("Ready")).isEqualTo("False ConnectionFailed");
+      assertThat(world.surveys).isZero();
+      world.externalOutcome = new RegistryProbe.Healthy();
+      world.settle();
+      world.settle();
+      assertThat(world.condition("Ready")).isEqualTo("True Serving");
+      assertThat(world.registry().getStatus().endpoint().url()).isEqualTo("https://harbor.example");
+      assertThat(world.surveys).as("it writes, so it is done once").isEqualTo(1);
+      assertThat(world.objects().keySet())
+          .allSatisfy(
+              name -> assertThat(name).isIn("ConfigMap mirror-registry-trust", "ConfigMap theirs"));
+      remove(world);
+      assertThat(world.registry()).isNull();
     }
   }
 }

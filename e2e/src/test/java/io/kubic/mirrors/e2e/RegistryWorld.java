@@ -3,12 +3,14 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.api.model.HasMetadata;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
 import io.fabric8.kubernetes.api.model.PersistentVolumeClaim;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodBuilder;
 import io.fabric8.kubernetes.api.model.Secret;
+import io.fabric8.kubernetes.api.model.SecretBuilder;
 import io.fabric8.kubernetes.api.model.Service;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.networking.v1.Ingress;
@@ -26,8 +28,8 @@ import io.javaoperatorsdk.operator.api.reconciler.Context;
 import io.javaoperatorsdk.operator.api.reconciler.UpdateControl;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
-import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.controller.registry.RegistryProbe;
 import io.kubic.mirrors.controller.registry.RegistryReconciler;
 import io.kubic.mirrors.controller.support.Settings;
@@ -82,6 +84,11 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   /** Whether gateways take up what is in the Secrets. */
   boolean reloads = true;
+
+  /** What an adopted registry answers, and how often it was surveyed. */
+  Outcome externalOutcome = new Healthy();
+
+  int surveys;
 
   private final Path kubeconfig;
   private List<X509Certificate> shown = List.of();
@@ -175,8 +182,12 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   void create(String spec) {
     admin
+        .genericKubernetesResources("mirrors.kubic.io/v1alpha1", "MirrorRegistry")
+        .inNamespace(namespace)
         .resource(
-            ResourceFile.read(
+            admin
+                .getKubernetesSerialization()
+                .unmarshal(
                     """
                     apiVersion: mirrors.kubic.io/v1alpha1
                     kind: MirrorRegistry
@@ -184,10 +195,21 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
                     spec: %s
                     """
                         .formatted(namespace, spec),
-                    "test.yaml",
-                    MirrorRegistry.class)
-                .getFirst())
+                    GenericKubernetesResource.class))
         .create();
+  }
+
+  void secret(String name, Map<String, String> members) {
+    admin
+        .resource(
+            new SecretBuilder()
+                .withNewMetadata()
+                .withNamespace(namespace)
+                .withName(name)
+                .endMetadata()
+                .withStringData(members)
+                .build())
+        .serverSideApply();
   }
 
   /** A pod that is ready, as the kubelet would tell. */
@@ -386,6 +408,18 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
     return reloads
         ? Optional.of(new PodState(text(secret("mirror-registry-users"), "version"), volume))
         : Optional.empty();
+  }
+
+  @Override
+  public Outcome ping(External external) {
+    return externalOutcome;
+  }
+
+  @Override
+  public MirrorRegistryStatus.Capabilities survey(External external, boolean allowedToWrite) {
+    surveys++;
+    return new MirrorRegistryStatus.Capabilities(
+        MirrorRegistryStatus.Capability.Supported, null, null, null);
   }
 
   // --- what can be seen ---

@@ -16,6 +16,7 @@ import io.kubic.mirrors.controller.nodeconfig.NodeConfigReconciler;
 import io.kubic.mirrors.controller.registry.HttpRegistryProbe;
 import io.kubic.mirrors.controller.registry.RegistryReconciler;
 import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.oci.registry.Transport;
 import io.kubic.mirrors.ops.HealthServer;
 import io.kubic.mirrors.ops.HealthServer.Answer;
 import java.io.IOException;
@@ -97,7 +98,12 @@ final class OperatorCommand implements Callable<Integer> {
     SecureRandom random = new SecureRandom();
     Set<String> watched = settings.namespaces();
     operator.register(
-        new RegistryReconciler(settings, new HttpRegistryProbe(new OkHttpClient()), random, clock),
+        new RegistryReconciler(
+            settings,
+            new HttpRegistryProbe(
+                new OkHttpClient(), Transport.standard("mirror-operator/" + Version.current())),
+            random,
+            clock),
         override -> {
           if (!watched.isEmpty()) {
             override.settingNamespaces(watched);

@@ -26,6 +26,16 @@ import org.jspecify.annotations.Nullable;
             + " (has(self.storage.s3) || (has(self.storage.persistentVolumeClaim) &&"
             + " self.storage.persistentVolumeClaim.accessMode == 'ReadWriteMany')))",
     message = "replicas above 1 need storage.s3 or a ReadWriteMany claim")
+@ValidationRule(
+    value =
+        "!has(self.external) || !(has(self.storage) || has(self.endpoint) || has(self.auth) ||"
+            + " has(self.certificates) || has(self.image) || has(self.podTemplate))",
+    message =
+        "external excludes storage, endpoint, auth, certificates, image and podTemplate: such a"
+            + " registry is not ours to run")
+@ValidationRule(
+    value = "has(self.external) == has(oldSelf.external)",
+    message = "external cannot be added or removed; make another MirrorRegistry")
 public record MirrorRegistrySpec(
     @JsonPropertyDescription("Registry pods; more than one needs s3 or a ReadWriteMany claim.")
         @Default("1")
@@ -35,6 +45,8 @@ public record MirrorRegistrySpec(
     @JsonPropertyDescription("The distribution image; default: the one pinned by the operator.")
         @Size(min = 1, max = 512)
         @Nullable String image,
+    @JsonPropertyDescription("A registry that exists and is used instead of deploying one.")
+        @Nullable External external,
     @JsonPropertyDescription("Where the images are kept; default: a 50Gi claim.") Storage storage,
     @JsonPropertyDescription("How nodes and people reach the registry.") Endpoint endpoint,
     @JsonPropertyDescription("Who may list, pull, push and delete.") Auth auth,
@@ -53,7 +65,8 @@ public record MirrorRegistrySpec(
     storage = storage == null ? new Storage(null, null, null, null, null) : storage;
     endpoint = endpoint == null ? new Endpoint(null, null, null, null, null, null) : endpoint;
     auth = auth == null ? new Auth(null, null, null, null, null, null, null) : auth;
-    certificates = certificates == null ? new Certificates(null, null, null, null) : certificates;
+    certificates =
+        certificates == null ? new Certificates(null, null, null, null, null) : certificates;
     sparseIndexes = sparseIndexes == null || sparseIndexes;
     pullSecretsRef = pullSecretsRef == null ? List.of() : List.copyOf(pullSecretsRef);
     podTemplate =
@@ -65,8 +78,24 @@ public record MirrorRegistrySpec(
 
   /** All defaults, as of {@code spec: {}}. */
   public static MirrorRegistrySpec defaults() {
-    return new MirrorRegistrySpec(null, null, null, null, null, null, null, null, null, null);
+    return new MirrorRegistrySpec(null, null, null, null, null, null, null, null, null, null, null);
   }
+
+  /** A registry of somebody else's. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record External(
+      @JsonPropertyDescription("https://host[:port]")
+          @Required
+          @Pattern("^https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\\[[0-9a-f:]+\\])(:[0-9]{1,5})?$")
+          @Size(max = 300)
+          String url,
+      @JsonPropertyDescription("ConfigMap with the root of its certificate; default key ca.crt.")
+          @Required
+          KeyRef caBundleRef,
+      @JsonPropertyDescription("dockerconfigjson Secret that lists push with.")
+          @Nullable LocalRef pushSecretRef,
+      @JsonPropertyDescription("dockerconfigjson Secret that may pull.")
+          @Nullable LocalRef pullSecretRef) {}
 
   /** Where content lives; exactly one member, none means a claim. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -332,12 +361,48 @@ public record MirrorRegistrySpec(
       @Default("2160h") @Pattern(Api.DURATION) @Size(max = 32) String duration,
       @Default("720h") @Pattern(Api.DURATION) @Size(max = 32) String renewBefore,
       CertificateAuthority ca,
-      PrivateKey privateKey) {
+      PrivateKey privateKey,
+      @JsonPropertyDescription("Who signs; default: a CA of the registry's own.") Issuer issuer) {
     public Certificates {
+      issuer = issuer == null ? new Issuer(null, null, null) : issuer;
       duration = duration == null ? "2160h" : duration;
       renewBefore = renewBefore == null ? "720h" : renewBefore;
       ca = ca == null ? new CertificateAuthority(null, null, null) : ca;
       privateKey = privateKey == null ? new PrivateKey(null, null) : privateKey;
+    }
+  }
+
+  /** Who signs; at most one member, none means selfSigned. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  @ValidationRule(
+      value =
+          "[has(self.selfSigned), has(self.secretRef), has(self.certManager)].filter(x,"
+              + " x).size() <= 1",
+      message = "at most one of selfSigned, secretRef, certManager")
+  public record Issuer(
+      @Nullable SelfSigned selfSigned,
+      @JsonPropertyDescription("Secret with tls.crt, tls.key and the root in ca.crt.")
+          @Nullable LocalRef secretRef,
+      @Nullable CertManager certManager) {
+    /** Whether the registry has a CA of its own. */
+    public boolean ownCa() {
+      return secretRef == null && certManager == null;
+    }
+  }
+
+  /** A CA of the registry's own. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record SelfSigned() {}
+
+  /** An issuer of cert-manager's. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record CertManager(
+      @Required @Pattern(Api.NAME) @Size(max = 253) String name,
+      @Default("Issuer") @Size(max = 63) String kind,
+      @Default("cert-manager.io") @Size(max = 253) String group) {
+    public CertManager {
+      kind = kind == null ? "Issuer" : kind;
+      group = group == null ? "cert-manager.io" : group;
     }
   }
 

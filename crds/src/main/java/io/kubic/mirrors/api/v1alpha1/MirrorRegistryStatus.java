@@ -18,6 +18,7 @@ public record MirrorRegistryStatus(
     @Nullable NodesTrusting nodesTrusting,
     @Nullable Credentials credentials,
     @Nullable Storage storage,
+    @Nullable Capabilities capabilities,
     @Nullable Integer replicas,
     @Nullable Integer readyReplicas,
     @Nullable String version) {
@@ -64,6 +65,21 @@ public record MirrorRegistryStatus(
       @Nullable String used,
       @Nullable Boolean content,
       @Nullable String lostAt) {}
+
+  /** What an adopted registry was found to do. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Capabilities(
+      @Nullable Capability delete,
+      @Nullable Capability mount,
+      @Nullable Capability sparseIndexes,
+      @Nullable Capability referrers) {}
+
+  /** Whether something was found to work. */
+  public enum Capability {
+    Supported,
+    Unsupported,
+    Unknown
+  }
 
   /** What a client must trust. */
   @JsonInclude(JsonInclude.Include.NON_EMPTY)

@@ -70,8 +70,13 @@ final class CertificateKeeper {
    * @param trust the published bundle
    * @param leaf the certificate that is to be served; null when there is none
    * @param last the step that could not be taken any further
+   * @param problem of a certificate that somebody else issues; null: none
    */
-  record Result(CertificateBundle trust, @Nullable CertifiedKey leaf, RotationStep last) {}
+  record Result(
+      CertificateBundle trust,
+      @Nullable CertifiedKey leaf,
+      RotationStep last,
+      @Nullable String problem) {}
 
   /**
    * @param served server certificates seen on the sockets of ready pods
@@ -104,7 +109,7 @@ final class CertificateKeeper {
               clock.instant());
       switch (step) {
         case RotationStep.None _, RotationStep.Wait _, RotationStep.CaKeyLost _ -> {
-          return new Result(published, leaf.orElse(null), step);
+          return new Result(published, leaf.orElse(null), step, null);
         }
         case RotationStep.IntroduceCa introduce -> introduce(policy, introduce);
         case RotationStep.PublishTrust publish ->
@@ -188,7 +193,8 @@ final class CertificateKeeper {
     return held;
   }
 
-  private CertificateBundle published() {
+  /** The bundle that clients are given. */
+  CertificateBundle published() {
     ConfigMap map =
         client
             .configMaps()
@@ -206,7 +212,8 @@ final class CertificateKeeper {
     }
   }
 
-  private Optional<CertifiedKey> leaf() {
+  /** What the gateways are given. */
+  Optional<CertifiedKey> leaf() {
     Secret secret =
         client.secrets().inNamespace(model.names().namespace()).withName(model.names().tls()).get();
     if (secret == null) {
@@ -240,7 +247,7 @@ final class CertificateKeeper {
     client.resource(secret).create();
   }
 
-  private void publish(CertificateBundle bundle) {
+  void publish(CertificateBundle bundle) {
     applier.apply(
         RegistryResources.configMap(model, model.names().trust(), Map.of("ca.crt", bundle.toPem())),
         Optional.empty());
@@ -251,8 +258,11 @@ final class CertificateKeeper {
     if (signer == null) {
       throw new IllegalStateException("the CA that shall sign has no key");
     }
-    CertifiedKey leaf =
-        signer.issue(Rotation.leafRequest(policy, wanted, model.names().main()), random, clock);
+    serve(signer.issue(Rotation.leafRequest(policy, wanted, model.names().main()), random, clock));
+  }
+
+  /** Gives the gateways a certificate. */
+  void serve(CertifiedKey leaf) {
     applier.apply(
         RegistryResources.secret(
             model,

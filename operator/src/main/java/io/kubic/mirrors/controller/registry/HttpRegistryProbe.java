@@ -2,6 +2,13 @@ package io.kubic.mirrors.controller.registry;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
+import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.registry.Connection;
+import io.kubic.mirrors.oci.registry.Credentials;
+import io.kubic.mirrors.oci.registry.RegistryClient;
+import io.kubic.mirrors.oci.registry.Transport;
+import io.kubic.mirrors.oci.registry.Trust;
 import io.kubic.mirrors.pki.CertificateBundle;
 import java.io.IOException;
 import java.security.GeneralSecurityException;
@@ -10,6 +17,7 @@ import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import javax.net.ssl.SSLContext;
@@ -31,8 +39,13 @@ public final class HttpRegistryProbe implements RegistryProbe {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long MAX_BODY = 1 << 20;
   private final OkHttpClient http;
+  private final Transport transport;
 
-  public HttpRegistryProbe(OkHttpClient http) {
+  /**
+   * @param transport for registries that are not ours
+   */
+  public HttpRegistryProbe(OkHttpClient http, Transport transport) {
+    this.transport = transport;
     this.http =
         http.newBuilder()
             .callTimeout(Duration.ofSeconds(5))
@@ -131,6 +144,40 @@ public final class HttpRegistryProbe implements RegistryProbe {
     } catch (IOException e) {
       return Optional.empty();
     }
+  }
+
+  @Override
+  public Outcome ping(External external) {
+    try {
+      client(external).ping();
+      return new Healthy();
+    } catch (RegistryException e) {
+      return new Unhealthy(e.reason().name(), String.valueOf(e.getMessage()));
+    } catch (IllegalArgumentException e) {
+      return new Unhealthy("Unauthorized", String.valueOf(e.getMessage()));
+    }
+  }
+
+  @Override
+  public MirrorRegistryStatus.Capabilities survey(External external, boolean writes) {
+    byte[] nonce = new byte[12];
+    new SecureRandom().nextBytes(nonce);
+    ExternalSurvey survey = new ExternalSurvey(client(external), HexFormat.of().formatHex(nonce));
+    return writes ? survey.writing() : survey.reading();
+  }
+
+  private RegistryClient client(External external) {
+    return transport.connect(
+        Connection.to(external.authority())
+            .withTrust(
+                Trust.system()
+                    .plus(Trust.certificates(external.caPem(), "spec.external.caBundleRef")))
+            .withCredentials(
+                external.dockerConfig().isEmpty()
+                    ? Credentials.none()
+                    : Credentials.fromDockerConfig(
+                        external.dockerConfig(), "spec.external.pushSecretRef"))
+            .withPush());
   }
 
   /**

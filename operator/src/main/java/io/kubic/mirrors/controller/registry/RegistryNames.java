@@ -50,6 +50,11 @@ public record RegistryNames(String namespace, String name) {
     return main() + "-tls";
   }
 
+  /** The Certificate that cert-manager is asked for, and the Secret that it keeps. */
+  public String certManager() {
+    return main() + "-cert-manager";
+  }
+
   /** ConfigMap with the CA bundle that clients trust. */
   public String trust() {
     return main() + "-trust";

@@ -1,6 +1,7 @@
 package io.kubic.mirrors.controller.registry;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.pki.CertificateBundle;
 import java.security.cert.X509Certificate;
 import java.util.List;
@@ -71,4 +72,28 @@ public interface RegistryProbe {
    * @param admin {@code address:port} of its admin port
    */
   Optional<PodState> state(String admin);
+
+  /**
+   * A registry that is not ours, and how it is reached.
+   *
+   * @param authority {@code host[:port]}
+   * @param caPem its root
+   * @param dockerConfig credentials in Docker's form; empty for none
+   */
+  record External(String authority, String caPem, String dockerConfig) {
+    @Override
+    public String toString() {
+      return authority;
+    }
+  }
+
+  /** Asks such a registry whether it is one, and lets us in. */
+  Outcome ping(External external);
+
+  /**
+   * Finds out what such a registry can do.
+   *
+   * @param writes whether something may be pushed to its repository {@code mirror-operator/probe}
+   */
+  MirrorRegistryStatus.Capabilities survey(External external, boolean writes);
 }

@@ -63,6 +63,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -88,8 +89,8 @@ public final class RegistryReconciler
   private static final Duration LOOK_AGAIN = Duration.ofMinutes(5);
   private static final Duration LOOK_SOON = Duration.ofSeconds(3);
 
-  /** Secrets of users are not watched: a changed password is seen after this long at the latest. */
-  private static final Duration USERS_CHANGE = Duration.ofMinutes(1);
+  /** Secrets of others are not watched: a change is seen after this long at the latest. */
+  private static final Duration FOREIGN_CHANGE = Duration.ofMinutes(1);
 
   /** How long a key signs tokens; it costs nobody anything to change it. */
   private static final Duration TOKEN_KEY_LIFE = Duration.ofDays(90);
@@ -225,6 +226,10 @@ public final class RegistryReconciler
             "metadata.name",
             "is longer than " + RegistryNames.MAX_NAME + " characters; shorten it");
       }
+      MirrorRegistrySpec.External external = model.spec().external();
+      if (external != null) {
+        return adopt(registry, model, external, status, context);
+      }
       RotationRequests requests = RotationRequests.of(registry, clock);
       CertificateKeeper.policy(model.spec().certificates(), requests);
       PasswordKeeper.policy(model.spec().auth().passwordRotation(), requests.passwords());
@@ -257,13 +262,18 @@ public final class RegistryReconciler
     CertificateKeeper keeper =
         new CertificateKeeper(model, requests, context.getClient(), applier, random, clock);
     List<X509Certificate> served = served(model, pods, context);
+    List<String> subject =
+        model.subjectAlternativeNames(service.getSpec().getClusterIP(), endpoints.hosts(wanted));
     CertificateKeeper.Result certificates =
-        keeper.keep(
-            model.subjectAlternativeNames(
-                service.getSpec().getClusterIP(), endpoints.hosts(wanted)),
-            served,
-            nodes.acknowledged(),
-            nodes.nodes());
+        model.spec().certificates().issuer().ownCa()
+            ? keeper.keep(subject, served, nodes.acknowledged(), nodes.nodes())
+            : new IssuedCertificate(
+                    model,
+                    context.getClient(),
+                    context.getControllerConfiguration().fieldManager(),
+                    keeper,
+                    clock)
+                .keep(subject, endpoints.hosts(wanted), served, nodes);
 
     Secret keys = createOnce(context, secret(model, names.keys(), this::randomKeys));
     GeneratedSecret.keep(
@@ -381,7 +391,69 @@ public final class RegistryReconciler
     if (certificates.last() instanceof RotationStep.None(Instant until) && until.isBefore(due)) {
       due = until;
     }
-    return update(registry, next, again(due, waiting, !model.spec().auth().users().isEmpty()));
+    boolean foreign =
+        !model.spec().auth().users().isEmpty() || !model.spec().certificates().issuer().ownCa();
+    return update(registry, next, again(due, waiting, foreign));
+  }
+
+  /** A registry of somebody else's: its trust is copied, and it is asked what it can do. */
+  private UpdateControl<MirrorRegistry> adopt(
+      MirrorRegistry registry,
+      RegistryModel model,
+      MirrorRegistrySpec.External external,
+      RegistryStatus status,
+      Context<MirrorRegistry> context) {
+    String namespace = model.names().namespace();
+    KeyRef ca = external.caBundleRef();
+    ConfigMap map =
+        context.getClient().configMaps().inNamespace(namespace).withName(ca.name()).get();
+    String pem =
+        map == null || map.getData() == null
+            ? ""
+            : map.getData().getOrDefault(ca.keyOr("ca.crt"), "");
+    CertificateBundle trust;
+    try {
+      trust = CertificateBundle.parse(pem);
+    } catch (InvalidCertificateException e) {
+      throw new InvalidSpecException("spec.external.caBundleRef", String.valueOf(e.getMessage()));
+    }
+    if (trust.isEmpty()) {
+      throw new InvalidSpecException(
+          "spec.external.caBundleRef",
+          "ConfigMap " + ca.name() + " has no certificate under " + ca.keyOr("ca.crt"));
+    }
+    LocalRef push = external.pushSecretRef();
+    Secret secret =
+        push == null
+            ? null
+            : context.getClient().secrets().inNamespace(namespace).withName(push.name()).get();
+    if (push != null && secret == null) {
+      throw new InvalidSpecException(
+          "spec.external.pushSecretRef", "Secret " + push.name() + " does not exist");
+    }
+    apply(
+        context,
+        RegistryResources.configMap(model, model.names().trust(), Map.of("ca.crt", trust.toPem())));
+    RegistryProbe.External target =
+        new RegistryProbe.External(
+            Endpoints.authority(external.url()),
+            pem,
+            secret == null ? "" : Secrets.text(secret, ".dockerconfigjson"));
+    RegistryProbe.Outcome outcome = probe.ping(target);
+    MirrorRegistryStatus before = registry.getStatus();
+    MirrorRegistryStatus.Capabilities known = before == null ? null : before.capabilities();
+    // It writes, so it is not done again before the spec changes or somebody asks.
+    boolean asked =
+        before == null
+            || !Objects.equals(before.observedGeneration(), registry.getMetadata().getGeneration())
+            || !Objects.equals(before.lastHandledReconcileAt(), request(registry));
+    if (outcome instanceof RegistryProbe.Healthy && (known == null || asked)) {
+      known = probe.survey(target, push != null);
+    }
+    return update(
+        registry,
+        status.adopted(model, external, trust, outcome, known),
+        outcome instanceof RegistryProbe.Healthy ? FOREIGN_CHANGE : LOOK_SOON.multipliedBy(5));
   }
 
   /** Whether an endpoint can be announced: every pod shows its name, and it answers. */
@@ -490,6 +562,7 @@ public final class RegistryReconciler
     new PullSecrets(model, context.getClient(), applier).remove();
     MirrorRegistrySpec.Storage storage = model.spec().storage();
     if (storage.onDelete() == MirrorRegistrySpec.OnDelete.Delete
+        && model.spec().external() == null
         && storage.onClaim()
         && storage.claim().existingClaim() == null) {
       remove(context, RegistryResources.claim(model));
@@ -527,11 +600,11 @@ public final class RegistryReconciler
   }
 
   /** When to look again although nothing was announced. */
-  private Duration again(Instant due, boolean waiting, boolean users) {
+  private Duration again(Instant due, boolean waiting, boolean foreign) {
     if (waiting) {
       return LOOK_SOON;
     }
-    Duration again = users ? USERS_CHANGE : LOOK_AGAIN;
+    Duration again = foreign ? FOREIGN_CHANGE : LOOK_AGAIN;
     if (due.isBefore(clock.instant().plus(again))) {
       again = Duration.between(clock.instant(), due).plusSeconds(1);
     }

@@ -6,6 +6,7 @@ import io.fabric8.kubernetes.api.model.apps.DeploymentStatus;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.TrustPhase;
 import io.kubic.mirrors.controller.support.Conditions;
@@ -56,7 +57,7 @@ final class RegistryStatus {
 
   static MirrorRegistryStatus empty() {
     return new MirrorRegistryStatus(
-        null, null, List.of(), null, null, null, null, null, null, null, null, null);
+        null, null, List.of(), null, null, null, null, null, null, null, null, null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -72,6 +73,7 @@ final class RegistryStatus {
         s.nodesTrusting(),
         s.credentials(),
         s.storage(),
+        s.capabilities(),
         s.replicas(),
         s.readyReplicas(),
         s.version());
@@ -102,6 +104,7 @@ final class RegistryStatus {
         old.nodesTrusting(),
         old.credentials(),
         old.storage(),
+        old.capabilities(),
         old.replicas(),
         old.readyReplicas(),
         old.version());
@@ -127,6 +130,7 @@ final class RegistryStatus {
         kept.nodesTrusting(),
         kept.credentials(),
         kept.storage(),
+        kept.capabilities(),
         kept.replicas(),
         kept.readyReplicas(),
         kept.version());
@@ -209,6 +213,7 @@ final class RegistryStatus {
             seen.nextRotation(),
             model.spec().auth().pullSecret() == null ? null : seen.pullSecrets().namespaces()),
         seen.storage().status(),
+        null,
         wanted,
         ready,
         image.substring(image.lastIndexOf(':') + 1));
@@ -273,7 +278,63 @@ final class RegistryStatus {
     }
   }
 
+  /**
+   * An adopted registry.
+   *
+   * @param capabilities null while it was never reached
+   */
+  MirrorRegistryStatus adopted(
+      RegistryModel model,
+      MirrorRegistrySpec.External external,
+      CertificateBundle trust,
+      RegistryProbe.Outcome outcome,
+      MirrorRegistryStatus.@Nullable Capabilities capabilities) {
+    switch (outcome) {
+      case RegistryProbe.Healthy _ -> {
+        String serving = external.url() + " answers as a registry";
+        conditions.set(AVAILABLE, true, "Serving", serving);
+        conditions.ready("Serving", serving);
+      }
+      case RegistryProbe.Unhealthy(String reason, String message) -> {
+        conditions.set(AVAILABLE, false, reason, message);
+        conditions.progressing(reason, message);
+      }
+    }
+    LocalRef push = external.pushSecretRef();
+    LocalRef pull = external.pullSecretRef();
+    return new MirrorRegistryStatus(
+        generation,
+        handled,
+        conditions.list(),
+        new MirrorRegistryStatus.Endpoint(external.url(), null, null, null, List.of()),
+        new MirrorRegistryStatus.Trust(
+            new LocalRef(model.names().trust()),
+            trust.certificates().stream()
+                .map(
+                    root ->
+                        new MirrorRegistryStatus.TrustedCertificate(
+                            CertificateBundle.fingerprint(root),
+                            root.getNotAfter().toInstant().toString(),
+                            TrustPhase.Current))
+                .toList()),
+        null,
+        null,
+        push == null && pull == null
+            ? null
+            : new MirrorRegistryStatus.Credentials(null, push, pull, null, null),
+        null,
+        capabilities,
+        null,
+        null,
+        null);
+  }
+
   private void certificates(CertificateKeeper.Result certificates) {
+    String problem = certificates.problem();
+    if (problem != null) {
+      conditions.set(CERTIFICATES_READY, false, "CertificateInvalid", problem);
+      return;
+    }
     switch (certificates.last()) {
       case RotationStep.CaKeyLost _ ->
           conditions.set(CERTIFICATES_READY, false, "CAKeyLost", caKeyLost(certificates));

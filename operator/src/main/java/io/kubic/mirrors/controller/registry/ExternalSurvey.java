@@ -1,0 +1,122 @@
+package io.kubic.mirrors.controller.registry;
+
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.Capabilities;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.Capability;
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
+import io.kubic.mirrors.oci.RegistryException;
+import java.io.ByteArrayInputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.function.Supplier;
+
+/**
+ * Finds out what a registry that is not ours can do, by doing it in a repository of its own: {@code
+ * mirror-operator/probe}. Everything that is stored there is a few bytes, and is deleted where the
+ * registry deletes at all.
+ */
+final class ExternalSurvey {
+  private static final String REPOSITORY = "mirror-operator/probe";
+  private static final String CONFIG = "application/vnd.oci.image.config.v1+json";
+  private static final String OTHER = "mirror-operator/probe-mount";
+  private final ImageStore store;
+  private final String nonce;
+
+  /**
+   * @param nonce makes the content new, so that nothing of an earlier survey answers
+   */
+  ExternalSurvey(ImageStore store, String nonce) {
+    this.store = store;
+    this.nonce = nonce;
+  }
+
+  /** What can be found without writing. */
+  Capabilities reading() {
+    return new Capabilities(
+        Capability.Unknown, Capability.Unknown, Capability.Unknown, referrers());
+  }
+
+  /** Everything. */
+  Capabilities writing() {
+    Capability referrers = referrers();
+    byte[] config =
+        ("{\"architecture\":\"none\",\"os\":\"none\",\"nonce\":\"" + nonce + "\"}")
+            .getBytes(StandardCharsets.UTF_8);
+    Descriptor blob = new Descriptor(CONFIG, Digest.of(config), config.length);
+    Capability mount =
+        tried(
+            () -> {
+              store.putBlob(REPOSITORY, blob, null, offset -> bytes(config, offset));
+              ImageStore.BlobWrite second =
+                  store.putBlob(OTHER, blob, REPOSITORY, offset -> bytes(config, offset));
+              return second != ImageStore.BlobWrite.WRITTEN;
+            });
+    Manifest sparse =
+        manifest(
+            "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%d,\"platform\":{\"architecture\":\"amd64\",\"os\":\"linux\"}}]}"
+                .formatted(
+                    MediaTypes.OCI_INDEX,
+                    MediaTypes.OCI_MANIFEST,
+                    Digest.of(nonce.getBytes(StandardCharsets.UTF_8)),
+                    500));
+    Capability sparseIndexes =
+        tried(
+            () -> {
+              store.putManifest(REPOSITORY, sparse, null);
+              return true;
+            });
+    Manifest image =
+        manifest(
+            "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%d},\"layers\":[]}"
+                .formatted(MediaTypes.OCI_MANIFEST, CONFIG, blob.digest(), blob.size()));
+    Capability delete =
+        tried(
+            () -> {
+              store.putManifest(REPOSITORY, image, null);
+              return store.delete(REPOSITORY, image.digest().toString());
+            });
+    if (sparseIndexes == Capability.Supported) {
+      tried(() -> store.delete(REPOSITORY, sparse.digest().toString()));
+    }
+    return new Capabilities(delete, mount, sparseIndexes, referrers);
+  }
+
+  private Capability referrers() {
+    return tried(
+        () ->
+            store
+                .referrers(REPOSITORY, Digest.of(nonce.getBytes(StandardCharsets.UTF_8)))
+                .isPresent());
+  }
+
+  private static Manifest manifest(String json) {
+    return Manifest.parse(json.getBytes(StandardCharsets.UTF_8), null, "probe");
+  }
+
+  private static ByteArrayInputStream bytes(byte[] content, long offset) {
+    return new ByteArrayInputStream(content, (int) offset, content.length - (int) offset);
+  }
+
+  /** A refusal is an answer; a network that fails, or a missing right, is none. */
+  private static Capability tried(Supplier<Boolean> attempt) {
+    try {
+      return attempt.get() ? Capability.Supported : Capability.Unsupported;
+    } catch (RegistryException e) {
+      return switch (e.reason()) {
+        case Unauthorized,
+            Forbidden,
+            RateLimited,
+            Timeout,
+            Stalled,
+            ConnectionFailed,
+            ServerError,
+            TLSVerification,
+            NameResolution ->
+            Capability.Unknown;
+        default -> Capability.Unsupported;
+      };
+    }
+  }
+}

@@ -133,11 +133,17 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
     }
 
     void descend(Manifest manifest, int depth) {
-      if (depth > MAX_DEPTH || manifests.size() > MAX_MANIFESTS) {
+      List<Descriptor> wanted = wanted(manifest, platforms);
+      // Before the first of them is asked for: a lie of some MiB must not become many requests.
+      if (depth > MAX_DEPTH || manifests.size() + wanted.size() > MAX_MANIFESTS) {
         throw new RegistryException(
             Reason.TooLarge,
             name + "@" + manifest.digest(),
-            "indexes are nested deeper than " + MAX_DEPTH + ", or have too many manifests");
+            "indexes are nested deeper than "
+                + MAX_DEPTH
+                + ", or have more than "
+                + MAX_MANIFESTS
+                + " manifests");
       }
       for (Descriptor blob : manifest.blobs()) {
         Descriptor known = blobs.putIfAbsent(blob.digest(), blob);
@@ -148,7 +154,6 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
               "one blob is said to have two sizes");
         }
       }
-      List<Descriptor> wanted = wanted(manifest, platforms);
       sparse |= wanted.size() < manifest.children().size();
       for (Descriptor child : wanted) {
         if (child.isManifest() && !manifests.containsKey(child.digest())) {

@@ -238,6 +238,14 @@ final class Wire {
         guard.check(url);
       }
       Response response = call.execute();
+      if (response.body().contentLength() < -1) {
+        // OkHttp cannot close such a body either: it would read the rest.
+        call.cancel();
+        throw new RegistryException(
+            Reason.MalformedResponse,
+            ask.object,
+            Failures.origin(url) + " told a body of less than no bytes");
+      }
       if (ask.body != null) {
         deadline.start(timeout);
       }

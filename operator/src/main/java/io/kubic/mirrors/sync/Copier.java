@@ -339,7 +339,8 @@ public final class Copier {
       String before = known.get(blob.digest());
       put(work, blob, work.place().equals(before) ? null : before, upstream, written);
       mine.complete(work.place());
-    } catch (RuntimeException | Error e) {
+    } catch (Throwable e) {
+      // Also what no signature tells: OkHttp is Kotlin. Whoever waits must not wait for ever.
       homes.remove(blob.digest(), mine);
       mine.completeExceptionally(e);
       throw e;
@@ -407,7 +408,7 @@ public final class Copier {
     try {
       action.run();
       mine.complete(true);
-    } catch (RuntimeException | Error e) {
+    } catch (Throwable e) {
       placed.remove(place, mine);
       mine.completeExceptionally(e);
       throw e;

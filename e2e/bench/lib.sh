@@ -28,7 +28,7 @@ die() { echo "bench: $*" >&2; exit 2; }
 
 tools() {
   mkdir -p "$results" "$bin"
-  "$bench/build-kit.sh" "$bin"
+  "$bench/../tools/build-own.sh" "$bench/kit" "$bin"
   "$top/e2e/tools/build.sh" "$bin" "$@"
 }
 

@@ -218,7 +218,7 @@ up() {
   if [ -e "$run/up" ] && api /readyz >/dev/null 2>&1; then say "already up"; return; fi
   quiet_down
   mkdir -p "$run/log"
-  "$here/../tools/build-lab.sh" "$bin"
+  "$here/../tools/build-own.sh" "$here/../tools/lab" "$bin"
   make_network "$nodes"
   local images; images=$(lab_images)
   make_pki "$nodes"

@@ -23,7 +23,7 @@ case ${1:-} in
   start)
     mkdir -p "$state" "$run/log" "$run/pki"
     if [ -n "${UPSTREAM_LISTEN:-}" ]; then
-      "$here/../tools/build-lab.sh" "$bin"
+      "$here/../tools/build-own.sh" "$here/../tools/lab" "$bin"
       [ -e "$ca" ] || (cd "$run/pki"; authority upstream-ca "Upstream CA of the demo"
         certificate upstream-ca upstream /CN=registry.opensuse.org "DNS:registry.opensuse.org,IP:${listen%:*}")
     else

@@ -28,6 +28,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -196,13 +197,15 @@ final class ExportCommand implements Callable<Integer> {
             allowPartial,
             extras());
     Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();
+    Function<MirrorListSpec.Source, RegistryClient> client =
+        source -> clients.computeIfAbsent(source, s -> open.source(s, what.retry()));
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Export export =
           new Export(
               String.valueOf(wanted.getMetadata().getName()),
               what,
               order,
-              source -> clients.computeIfAbsent(source, s -> open.source(s, what.retry())),
+              client,
               executor,
               clock(System.getenv("SOURCE_DATE_EPOCH")),
               Export::usableSpace,
@@ -212,11 +215,7 @@ final class ExportCommand implements Callable<Integer> {
           export.run(
               () -> {
                 Selection selection =
-                    selector.select(
-                        source ->
-                            new RegistryCatalog(
-                                clients.computeIfAbsent(source, s -> open.source(s, what.retry()))),
-                        executor);
+                    selector.select(source -> new RegistryCatalog(client.apply(source)), executor);
                 if (selection.isRefused()) {
                   throw new CommandException(
                       ExitCode.REFUSED, selection.problems().getFirst().message());

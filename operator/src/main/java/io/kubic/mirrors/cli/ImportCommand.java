@@ -152,10 +152,8 @@ final class ImportCommand implements Callable<Integer> {
       result.problems().forEach(problem -> report.warn(problem + " is damaged"));
       Report all = Report.of(result.outcomes(), target.requests(), true);
       Map<String, Object> more = new LinkedHashMap<>();
-      more.put(
-          "bundle",
-          Endings.bundle(
-              bundle, directory.checksum(), directory.signed() == BundleDirectory.Signed.Verified));
+      boolean verified = directory.signed() == BundleDirectory.Signed.Verified;
+      more.put("bundle", Endings.bundle(bundle, directory.checksum(), verified));
       report.result(
           output,
           all,
@@ -180,7 +178,6 @@ final class ImportCommand implements Callable<Integer> {
             bundle.deletions().size()
                 + " images are no longer selected, and stay; --prune removes their tags");
       }
-      boolean verified = directory.signed() == BundleDirectory.Signed.Verified;
       Termination ended = all.termination(null, List.of(), null);
       report.terminate(
           ended.with(

@@ -34,7 +34,7 @@ final class MemoryStore implements ImageStore {
   boolean metered;
 
   /** What answers with a broken connection, as the log calls it. */
-  final java.util.Set<String> broken = ConcurrentHashMap.newKeySet();
+  final Set<String> broken = ConcurrentHashMap.newKeySet();
 
   boolean hasReferrersApi;
   boolean deletesTags = true;

@@ -120,13 +120,20 @@ final class Tool2019 {
 
   /** Whether the comparison orders these tags, so that every sort gives the same. */
   static boolean isOrdered(List<String> tags) {
-    for (String a : tags) {
-      for (String b : tags) {
-        if (!a.equals(b) && compare(a, b) == 0) {
+    int n = tags.size();
+    int[][] order = new int[n][n];
+    for (int a = 0; a < n; a++) {
+      for (int b = 0; b < n; b++) {
+        order[a][b] = compare(tags.get(a), tags.get(b));
+        if (a != b && order[a][b] == 0) {
           return false;
         }
-        for (String c : tags) {
-          if (compare(a, b) < 0 && compare(b, c) < 0 && compare(a, c) >= 0) {
+      }
+    }
+    for (int a = 0; a < n; a++) {
+      for (int b = 0; b < n; b++) {
+        for (int c = 0; order[a][b] < 0 && c < n; c++) {
+          if (order[b][c] < 0 && order[a][c] >= 0) {
             return false;
           }
         }

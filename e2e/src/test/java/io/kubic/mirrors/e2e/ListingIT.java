@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.kubic.mirrors.cli.CommandLines;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -22,7 +21,6 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -37,7 +35,7 @@ class ListingIT {
   private static final String DOCKER = "application/vnd.docker.distribution.manifest.";
 
   private final HttpClient http = HttpClient.newHttpClient();
-  private final List<Process> registries = new ArrayList<>();
+  private final List<LocalRegistry> registries = new ArrayList<>();
   private Path directory;
   private String source;
   private String out = "";
@@ -61,52 +59,13 @@ class ListingIT {
   }
 
   @AfterAll
-  void stop() throws Exception {
-    for (Process process : registries) {
-      process.destroy();
-      process.waitFor(10, TimeUnit.SECONDS);
-    }
+  void stop() {
+    registries.forEach(LocalRegistry::close);
   }
 
   private String registry(String name) throws Exception {
-    int port;
-    try (ServerSocket socket = new ServerSocket(0)) {
-      port = socket.getLocalPort();
-    }
-    Path config = directory.resolve(name + ".yml");
-    Files.writeString(
-        config,
-        """
-        version: 0.1
-        log: {level: error, accesslog: {disabled: true}}
-        storage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}
-        http: {addr: "127.0.0.1:%d", secret: it}
-        """
-            .formatted(directory.resolve(name), port));
-    ProcessBuilder builder =
-        new ProcessBuilder(Lab.tool("registry"), "serve", config.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve(name + ".log").toFile());
-    builder.environment().put("OTEL_TRACES_EXPORTER", "none");
-    registries.add(builder.start());
-    String host = "127.0.0.1:" + port;
-    Lab.eventually(Duration.ofSeconds(20), "the registry answers", () -> answers(host));
-    return host;
-  }
-
-  private boolean answers(String host) {
-    try {
-      return http.send(
-                  HttpRequest.newBuilder(URI.create("http://" + host + "/v2/")).build(),
-                  HttpResponse.BodyHandlers.discarding())
-              .statusCode()
-          == 200;
-    } catch (java.io.IOException e) {
-      return false;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException(e);
-    }
+    registries.add(LocalRegistry.start(directory, name, ""));
+    return registries.getLast().host();
   }
 
   private static String digest(byte[] bytes) throws Exception {
@@ -219,6 +178,10 @@ class ListingIT {
   }
 
   private String list(String more) throws Exception {
+    return list(more, source);
+  }
+
+  private String list(String more, String registry) throws Exception {
     return Files.writeString(
             directory.resolve("list.yaml"),
             """
@@ -234,7 +197,7 @@ class ListingIT {
                 tls: {plainHTTP: true}
             %s
             """
-                .formatted(source, more.indent(4)))
+                .formatted(registry, more.indent(4)))
         .toString();
   }
 
@@ -256,7 +219,13 @@ class ListingIT {
   @Test
   void skopeoSyncsThePlansFileToTheSameResultAsOurSync() throws Exception {
     Lab.require(Files.isExecutable(Path.of("/usr/bin/skopeo")), "skopeo is not installed");
-    String file = list("");
+    // A name without a port, which skopeo can put in front as we do.
+    String file = list("endpoints: [\"http://" + source + "\"]", "registry.example");
+    Path containers = Files.createDirectories(directory.resolve(".config/containers"));
+    Files.writeString(
+        containers.resolve("registries.conf"),
+        "[[registry]]\nprefix = \"registry.example\"\nlocation = \"%s\"\ninsecure = true\n"
+            .formatted(source));
     String ours = registry("ours");
     String theirs = registry("theirs");
     assertThat(run("sync", "-f", file, "--to", ours, "--plain-http", "-q")).as(err).isZero();
@@ -269,6 +238,7 @@ class ListingIT {
                 "/usr/bin/skopeo",
                 "sync",
                 "--all",
+                "--scoped",
                 "--preserve-digests",
                 "--src",
                 "yaml",
@@ -281,20 +251,17 @@ class ListingIT {
     Map<String, String> byUs = new TreeMap<>(contents(ours, ""));
     byUs.keySet().removeIf(name -> name.startsWith("mirror-operator/"));
     Map<String, String> bySkopeo = contents(theirs, "");
-    assertThat(strip(byUs)).isEqualTo(strip(bySkopeo));
-    assertThat(strip(byUs).keySet())
-        .contains("demo:1.0-rev1-build1.10", "pause:3.1-1.2")
-        .doesNotContain("demo:1.0-rev1-build1.9", "pause:3.1-1.1");
+    assertThat(byUs).isEqualTo(bySkopeo);
+    assertThat(byUs.keySet())
+        .contains(
+            "registry.example/kubic/demo:1.0-rev1-build1.10",
+            "registry.example/kubic/pause:3.1-1.2")
+        .doesNotContain(
+            "registry.example/kubic/demo:1.0-rev1-build1.9",
+            "registry.example/kubic/pause:3.1-1.1");
     assertThat(run("verify", ours, "--plain-http", "-f", file)).as(out + err).isZero();
     assertThat(run("rm", ours + "/" + byUs.keySet().iterator().next(), "--plain-http")).isZero();
     assertThat(run("verify", ours, "--plain-http", "-f", file)).isOne();
-  }
-
-  /** Last parts of names only: skopeo cannot put a host with a port in front. */
-  private static Map<String, String> strip(Map<String, String> contents) {
-    Map<String, String> all = new TreeMap<>();
-    contents.forEach((name, digest) -> all.put(name.substring(name.lastIndexOf('/') + 1), digest));
-    return all;
   }
 
   @Test

@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -47,12 +46,10 @@ class RegistrySyncIT {
 
   private final HttpClient http = HttpClient.newHttpClient();
   private final Random random = new Random(7);
+  private final List<LocalRegistry> registries = new ArrayList<>();
   private final List<Process> processes = new ArrayList<>();
   @TempDir private Path directory;
-  private Registry source;
-
-  /** A registry process. */
-  private record Registry(Process process, String host, Path storage, Path log) {}
+  private LocalRegistry source;
 
   /** A manifest as it was pushed. */
   private record Pushed(String digest, String type, byte[] bytes) {
@@ -69,49 +66,26 @@ class RegistrySyncIT {
 
   @AfterEach
   void stop() throws Exception {
+    registries.forEach(LocalRegistry::close);
     for (Process process : processes) {
       process.destroyForcibly().waitFor(10, TimeUnit.SECONDS);
     }
   }
 
-  private Registry registry(String name) throws Exception {
-    int port = freePort();
-    Path storage = directory.resolve(name);
-    Path config = directory.resolve(name + ".yml");
-    Path log = directory.resolve(name + ".log");
-    Files.writeString(
-        config,
-        """
-        version: 0.1
-        log: {level: info}
-        storage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}
-        validation: {manifests: {urls: {allow: ['.*']}, indexes: {platforms: none}}}
-        http: {addr: "127.0.0.1:%d"}
-        """
-            .formatted(storage, port));
-    ProcessBuilder builder =
-        new ProcessBuilder(Lab.tool("registry"), "serve", config.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile());
-    builder.environment().put("OTEL_TRACES_EXPORTER", "none");
-    Process process = builder.start();
-    processes.add(process);
-    Registry made = new Registry(process, "127.0.0.1:" + port, storage, log);
-    Lab.eventually(Duration.ofSeconds(20), name + " answers", () -> status(made, "/v2/") == 200);
-    return made;
+  private LocalRegistry registry(String name) throws IOException {
+    registries.add(
+        LocalRegistry.start(
+            directory,
+            name,
+            "validation: {manifests: {urls: {allow: ['.*']}, indexes: {platforms: none}}}"));
+    return registries.getLast();
   }
 
-  private int status(Registry registry, String path) {
+  private int status(LocalRegistry registry, String path) {
     try {
       return get(registry, path).statusCode();
     } catch (UncheckedIOException e) {
       return 0;
-    }
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
     }
   }
 
@@ -127,7 +101,7 @@ class RegistrySyncIT {
     }
   }
 
-  private HttpResponse<byte[]> get(Registry registry, String path) {
+  private HttpResponse<byte[]> get(LocalRegistry registry, String path) {
     return send(
         HttpRequest.newBuilder(URI.create("http://" + registry.host() + path))
             .header("Accept", ALL));
@@ -248,7 +222,7 @@ class RegistrySyncIT {
             .formatted(more, host, ofSource));
   }
 
-  private static List<String> command(Path list, Registry target, String... more) {
+  private static List<String> command(Path list, LocalRegistry target, String... more) {
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -271,17 +245,17 @@ class RegistrySyncIT {
     return command;
   }
 
-  private Lab.Result sync(Path list, Registry target, String... more) {
+  private Lab.Result sync(Path list, LocalRegistry target, String... more) {
     return Lab.run(Duration.ofMinutes(2), Map.of(), command(list, target, more));
   }
 
-  private byte[] at(Registry registry, String repository, String identifier) {
+  private byte[] at(LocalRegistry registry, String repository, String identifier) {
     HttpResponse<byte[]> answer = get(registry, "/v2/" + repository + "/manifests/" + identifier);
     return answer.statusCode() == 200 ? answer.body() : new byte[0];
   }
 
   /** Everything below a manifest is there and is what its digest promises; gives all digests. */
-  private Set<String> whole(Registry registry, String repository, String identifier) {
+  private Set<String> whole(LocalRegistry registry, String repository, String identifier) {
     Set<String> seen = new HashSet<>();
     byte[] top = at(registry, repository, identifier);
     assertThat(top).as("dangling: " + repository + ":" + identifier).isNotEmpty();
@@ -372,7 +346,7 @@ class RegistrySyncIT {
             "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[%s]}"
                 .formatted(INDEX, sbom.descriptor())));
 
-    Registry target = registry("target");
+    LocalRegistry target = registry("target");
     Path list =
         list(
             directory.resolve("list.yaml"),
@@ -442,7 +416,7 @@ class RegistrySyncIT {
     Pushed amd = image("some", null, blob("some", LAYER, bytes(10_000)));
     Pushed arm = image("some", null, blob("some", LAYER, bytes(10_000)));
     Pushed index = index("some", "1", new TreeMap<>(Map.of("amd64", amd, "arm64", arm)));
-    Registry target = registry("target");
+    LocalRegistry target = registry("target");
     Path list =
         list(
             directory.resolve("list.yaml"),
@@ -479,7 +453,7 @@ class RegistrySyncIT {
         });
     old.start();
     try {
-      Registry target = registry("target");
+      LocalRegistry target = registry("target");
       Path list =
           list(
               directory.resolve("list.yaml"),
@@ -495,26 +469,12 @@ class RegistrySyncIT {
     }
   }
 
-  private static List<String> blobReads(Registry registry) throws IOException {
+  private static List<String> blobReads(LocalRegistry registry) throws IOException {
     Pattern line = Pattern.compile("\"GET /v2/[^ ]*/blobs/(sha256:[0-9a-f]{64}) HTTP");
     List<String> all = new ArrayList<>();
     Matcher matcher = line.matcher(Files.readString(registry.log()));
     while (matcher.find()) {
       all.add(matcher.group(1));
-    }
-    return all;
-  }
-
-  /** Blobs that a registry has on its disk. */
-  private static Set<String> stored(Registry registry) throws IOException {
-    Path blobs = registry.storage().resolve("docker/registry/v2/blobs/sha256");
-    Set<String> all = new HashSet<>();
-    if (Files.isDirectory(blobs)) {
-      try (var files = Files.walk(blobs)) {
-        files
-            .filter(path -> path.endsWith("data"))
-            .forEach(path -> all.add("sha256:" + path.getParent().getFileName()));
-      }
     }
     return all;
   }
@@ -543,16 +503,16 @@ class RegistrySyncIT {
             source.host(),
             "  concurrency: {images: 2, blobs: 2}",
             "      repositories: {include: ['^app']}\n      limits: {requestsPerSecond: 150}");
-    Registry first = registry("measure");
+    LocalRegistry first = registry("measure");
     long start = System.nanoTime();
     sync(list, first).orFail();
     long whole = (System.nanoTime() - start) / 1_000_000;
-    first.process().destroyForcibly().waitFor();
+    first.close();
     int killed = 0;
     int repeated = 0;
     for (int round = 0; round < rounds; round++) {
       Random moments = new Random(seed + round);
-      Registry target = registry("target" + round);
+      LocalRegistry target = registry("target" + round);
       int reading = blobReads(source).size();
       Process run =
           new ProcessBuilder(command(list, target))
@@ -570,7 +530,7 @@ class RegistrySyncIT {
           whole(target, parts[0], parts[1]);
         }
       }
-      Set<String> there = stored(target);
+      Set<String> there = target.stored();
       int before = blobReads(source).size();
       Set<String> started = new HashSet<>(blobReads(source).subList(reading, before));
       Lab.Result result = sync(list, target);
@@ -590,7 +550,7 @@ class RegistrySyncIT {
         assertThat(at(target, parts[0], parts[1])).as(what).isEqualTo(image.getValue().bytes());
         whole(target, parts[0], parts[1]);
       }
-      target.process().destroyForcibly().waitFor();
+      target.close();
       delete(target.storage());
     }
     System.out.printf(

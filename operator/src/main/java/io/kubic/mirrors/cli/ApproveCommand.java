@@ -53,8 +53,14 @@ final class ApproveCommand implements Callable<Integer> {
       throw new CommandException(
           ExitCode.REFUSED, list + " waits for nobody: spec.approval is not Manual");
     }
-    if (waiting == null) {
-      throw new CommandException(ExitCode.REFUSED, list + " has no plan yet");
+    boolean waits =
+        status != null
+            && status.conditions().stream()
+                .anyMatch(c -> c.type().equals("AwaitingApproval") && c.holds());
+    if (waiting == null || !waits) {
+      throw new CommandException(
+          ExitCode.REFUSED,
+          list + " has no plan that waits for approval; see: kubectl mirror status");
     }
     if (hash != null && (hash.length() < 8 || !waiting.startsWith(hash))) {
       throw new CommandException(

@@ -15,6 +15,18 @@ final class ListFile {
   private ListFile() {}
 
   /**
+   * What tells a list from the others that fill the same registry: {@code namespace.name}, {@code
+   * _.name} for a list of no namespace.
+   *
+   * @param namespace where the list is or will be, when its file does not say
+   */
+  static String identity(MirrorList list, @Nullable String namespace) {
+    String said = list.getMetadata().getNamespace();
+    String known = said != null ? said : namespace;
+    return (known == null ? "_" : known) + "." + list.getMetadata().getName();
+  }
+
+  /**
    * @param name of the MirrorList; null when the file holds but one
    * @throws CommandException when the file cannot be read
    * @throws InvalidSpecException when it does not hold that one list

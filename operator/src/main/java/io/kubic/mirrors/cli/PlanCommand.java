@@ -7,17 +7,23 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import io.fabric8.kubernetes.api.model.Quantity;
+import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.RegistryCatalog;
+import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
 import io.kubic.mirrors.list.SkopeoFile;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.registry.RegistryClient;
+import io.kubic.mirrors.sync.Copier;
 import io.kubic.mirrors.sync.Plan;
 import io.kubic.mirrors.sync.Planner;
+import io.kubic.mirrors.sync.Shard;
+import io.kubic.mirrors.sync.SyncRun;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -83,6 +89,13 @@ final class PlanCommand implements Callable<Integer> {
   private @Nullable String name;
 
   @Option(
+      names = {"-n", "--namespace"},
+      paramLabel = "NAME",
+      description =
+          "Of the list, where its file does not say; with --to it tells what is to be pruned.")
+  private @Nullable String namespace;
+
+  @Option(
       names = "--to",
       paramLabel = "HOST[:PORT]",
       description = "Compare with this registry; without it everything is to be copied.")
@@ -114,7 +127,8 @@ final class PlanCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    MirrorListSpec list = ListFile.read(file, name).getSpec();
+    MirrorList resource = ListFile.read(file, name);
+    MirrorListSpec list = resource.getSpec();
     Selector selector = Selector.compile(list);
     long perSecond = rate();
     long start = System.nanoTime();
@@ -140,17 +154,39 @@ final class PlanCommand implements Callable<Integer> {
         return ExitCode.REFUSED;
       }
       long listing = requests(clients.values());
-      Planner.Result result =
-          new Planner(list, source -> client(clients, source), target, depth(), executor)
-              .plan(selection);
+      Planner planner =
+          new Planner(list, source -> client(clients, source), target, depth(), executor);
+      Plan plan;
+      List<SelectedImage> images;
+      if (target == null) {
+        Planner.Result result = planner.plan(selection);
+        plan = result.plan();
+        images = result.images();
+      } else {
+        SyncRun.Planned planned =
+            new SyncRun(
+                    new SyncRun.Settings(
+                        ListFile.identity(resource, namespace),
+                        list,
+                        Shard.whole(),
+                        Optional.empty()),
+                    target,
+                    planner,
+                    new Copier(target, list, executor),
+                    executor,
+                    Clock.systemUTC())
+                .plan(selection);
+        plan = planned.plan();
+        images = planned.images();
+      }
       PlanTable.Cost cost =
           new PlanTable.Cost(
               listing,
               requests(clients.values()) - listing,
               target == null ? 0 : target.requests(),
               Duration.ofNanos(System.nanoTime() - start));
-      print(result, selection, cost, list, perSecond);
-      return exitCode(result.plan(), list);
+      print(plan, images, selection, cost, list, perSecond);
+      return exitCode(plan, list);
     }
   }
 
@@ -174,13 +210,13 @@ final class PlanCommand implements Callable<Integer> {
   }
 
   private void print(
-      Planner.Result result,
+      Plan plan,
+      List<SelectedImage> images,
       Selection selection,
       PlanTable.Cost cost,
       MirrorListSpec list,
       long perSecond) {
     PrintWriter out = spec.commandLine().getOut();
-    Plan plan = result.plan();
     switch (output) {
       case table ->
           PlanTable.print(
@@ -194,7 +230,7 @@ final class PlanCommand implements Callable<Integer> {
                       YAMLFactory.builder()
                           .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
                           .build())));
-      case skopeo -> out.print(SkopeoFile.of(result.images(), withoutTls(list)));
+      case skopeo -> out.print(SkopeoFile.of(images, withoutTls(list)));
     }
     out.flush();
     plan.problems().forEach(this::tell);

@@ -82,6 +82,12 @@ final class SyncCommand implements Callable<Integer> {
   @Option(names = "--list", paramLabel = "NAME", description = "Which MirrorList of the file.")
   private @Nullable String list;
 
+  @Option(
+      names = {"-n", "--namespace"},
+      paramLabel = "NAME",
+      description = "Of the list, where its file does not say.")
+  private @Nullable String namespace;
+
   @Option(names = "--dry-run", description = "Plan only; nothing is written.")
   private boolean dryRun;
 
@@ -205,7 +211,8 @@ final class SyncCommand implements Callable<Integer> {
       Copier copier = new Copier(target, wanted, executor);
       SyncRun run =
           new SyncRun(
-              new SyncRun.Settings(name(resource), wanted, shard(), inUse()),
+              new SyncRun.Settings(
+                  ListFile.identity(resource, namespace), wanted, shard(), inUse()),
               target,
               planner,
               copier,
@@ -302,12 +309,6 @@ final class SyncCommand implements Callable<Integer> {
         .getErr()
         .println(
             "warning: " + problem.object() + ": " + problem.reason() + ": " + problem.message());
-  }
-
-  /** What tells a list from the others that fill the same registry. */
-  private static String name(MirrorList list) {
-    String namespace = list.getMetadata().getNamespace();
-    return (namespace == null ? "_" : namespace) + "." + list.getMetadata().getName();
   }
 
   private Shard shard() {

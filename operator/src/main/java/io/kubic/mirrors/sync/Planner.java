@@ -116,6 +116,11 @@ public final class Planner {
     }
   }
 
+  /** Whether the sizes of what is there already are known too. */
+  boolean measures() {
+    return depth == Depth.SIZES;
+  }
+
   Optional<Attachments> attachments() {
     return Optional.ofNullable(attachments);
   }

@@ -83,14 +83,17 @@ public final class SyncRun {
    *
    * @param selection the part of it that this run is about
    * @param settled what became of the images that are not copied
+   * @param images that are to be in the target and can be, with what travels with them; sorted
    */
   public record Planned(
       Plan plan,
       Selection selection,
       List<Copier.Work> work,
       List<Outcome> settled,
-      Ledgers.View view) {
+      Ledgers.View view,
+      List<SelectedImage> images) {
     public Planned {
+      images = List.copyOf(images);
       work = List.copyOf(work);
       settled = List.copyOf(settled);
     }
@@ -142,7 +145,8 @@ public final class SyncRun {
         selection,
         work,
         settled,
-        view);
+        view,
+        result.images());
   }
 
   private Selection part(Selection whole) {
@@ -259,6 +263,9 @@ public final class SyncRun {
 
   /** What is there already costs one HEAD, which tells no size; the ledger remembers it. */
   private Map<String, Long> sizes(Plan plan, Ledgers.View view) {
+    if (planner.measures()) {
+      return Map.of();
+    }
     Map<String, Long> sizes = new HashMap<>();
     Map<Plan.Item, Future<Long>> asked = new HashMap<>();
     for (Plan.Item item : plan.images()) {

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** The real readers of a node's files: e2e/tools/oracle, running beside the test. */
 final class Oracle implements AutoCloseable {
@@ -79,7 +80,14 @@ final class Oracle implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    in.close();
-    process.destroy();
+    in.close(); // its input's end is its own: it then removes what it laid into /dev/shm
+    try {
+      if (!process.waitFor(10, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
   }
 }

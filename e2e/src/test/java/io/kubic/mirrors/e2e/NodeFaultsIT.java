@@ -181,7 +181,8 @@ class NodeFaultsIT {
             || name.endsWith(".toml")
             || name.endsWith(".crt")
             || name.endsWith(".cert")
-            || name.endsWith(".key")) {
+            || name.endsWith(".key")
+            || name.endsWith(".json")) {
           return name + " is neither of before nor of after, and would be loaded";
         }
       } else if (!content.equals(old.get(name)) && !content.equals(wanted.get(name))) {
@@ -213,6 +214,10 @@ class NodeFaultsIT {
       Files.createDirectories(etc.resolve(made));
     }
     Files.createDirectories(host.resolve("var/lib"));
+    Files.createDirectories(host.resolve("run/containers/0"));
+    Files.writeString(
+        host.resolve("run/containers/0/auth.json"),
+        "{\"auths\": {\"other.example\": {\"auth\": \"bzpv\"}}}");
     Files.writeString(
         etc.resolve("containerd/config.toml"),
         "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d'\n");
@@ -247,7 +252,12 @@ class NodeFaultsIT {
             + registry
             + "\": \""
             + authority
-            + "\"}}");
+            + "\"}, \"credentials\": \""
+            + name
+            + "\"}");
+    Files.writeString(
+        file.resolveSibling("logins.json"),
+        "{\"auths\": {\"" + registry + "\": {\"auth\": \"cHVsbDpzZWNyZXQ=\"}}}");
     return file;
   }
 
@@ -256,6 +266,7 @@ class NodeFaultsIT {
         new Agent(
             "n",
             config,
+            config.resolveSibling("logins.json"),
             new HostRoot(host),
             "",
             settings -> new HttpProber(settings.dial(), Duration.ofSeconds(4)),
@@ -295,6 +306,8 @@ class NodeFaultsIT {
             "--once",
             "--config",
             config.toString(),
+            "--credentials",
+            config.resolveSibling("logins.json").toString(),
             "--host-root",
             host.toString());
     if (!Files.exists(archive)) {
@@ -352,9 +365,11 @@ class NodeFaultsIT {
   /** Everything below the host but our own state, by content. */
   private static SortedMap<String, String> files(Path host) throws IOException {
     SortedMap<String, String> files = new TreeMap<>();
-    try (Stream<Path> paths = Files.walk(host.resolve("etc"))) {
+    try (Stream<Path> paths = Files.walk(host)) {
       for (Path path : paths.filter(Files::isRegularFile).toList()) {
-        files.put(host.relativize(path).toString(), Files.readString(path));
+        if (!path.startsWith(host.resolve("var"))) {
+          files.put(host.relativize(path).toString(), Files.readString(path));
+        }
       }
     }
     return files;

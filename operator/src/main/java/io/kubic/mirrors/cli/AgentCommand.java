@@ -39,6 +39,15 @@ final class AgentCommand implements Callable<Integer> {
   private Path config;
 
   @Option(
+      names = "--credentials",
+      defaultValue = "/etc/mirror/credentials/config.json",
+      paramLabel = "FILE",
+      description =
+          "Docker's config.json with the mirrors' logins, read when the configuration says that"
+              + " there is one (default: ${DEFAULT-VALUE}).")
+  private Path credentials;
+
+  @Option(
       names = "--host-root",
       defaultValue = "/host",
       paramLabel = "DIR",
@@ -76,6 +85,7 @@ final class AgentCommand implements Callable<Integer> {
           new Agent(
               nodeName,
               config,
+              credentials,
               new HostRoot(hostRoot),
               Files.readString(Path.of("/proc/self/mountinfo")),
               settings -> new HttpProber(settings.dial(), ANSWER),

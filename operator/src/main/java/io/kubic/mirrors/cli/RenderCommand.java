@@ -4,11 +4,10 @@ import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
-import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Pull;
-import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.SourcePolicy;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.node.Location;
 import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.node.NodeConfigs;
 import io.kubic.mirrors.node.render.Containers;
 import io.kubic.mirrors.node.render.NodeFile;
 import io.kubic.mirrors.node.render.Note;
@@ -134,7 +133,7 @@ final class RenderCommand implements Callable<Integer> {
     }
     NodeRegistryConfig resource = configs.getFirst();
     NodeRegistryConfigSpec wanted = resource.getSpec();
-    SortedMap<String, NodeConfig.Source> found = new TreeMap<>();
+    SortedMap<String, String> derived = new TreeMap<>();
     SortedMap<String, String> authorities = new TreeMap<>();
     if (wanted.registryRef() != null) {
       String place = registry;
@@ -152,59 +151,19 @@ final class RenderCommand implements Callable<Integer> {
             ExitCode.USAGE, "--source: name a source, or put its MirrorList into " + file);
       }
       for (String host : hosts) {
-        found.put(
-            host,
-            new NodeConfig.Source(
-                host,
-                List.of(
-                    new NodeConfig.Endpoint(
-                        Location.parse(place + "/" + host.replace(':', '_'), "--source"),
-                        Pull.All,
-                        false)),
-                wanted.defaultPolicy()));
+        derived.put(host, place + "/" + host.replace(':', '_'));
       }
       if (ca != null) {
         authorities.put(place, read(ca));
       }
     }
-    for (NodeRegistryConfigSpec.Mirror mirror : wanted.mirrors()) {
-      NodeConfig.Source derived = found.get(mirror.source());
-      List<NodeConfig.Endpoint> endpoints = new ArrayList<>();
-      SourcePolicy policy = mirror.policy();
-      for (NodeRegistryConfigSpec.Endpoint endpoint : mirror.endpoints()) {
-        endpoints.add(
-            new NodeConfig.Endpoint(
-                Location.parse(endpoint.location(), "spec.mirrors.endpoints.location"),
-                endpoint.pull(),
-                endpoint.insecure()));
-      }
-      if (derived != null) {
-        endpoints.addAll(derived.endpoints());
-      }
-      found.put(
-          mirror.source(),
-          new NodeConfig.Source(mirror.source(), endpoints.stream().distinct().toList(), policy));
-    }
     try {
-      return new NodeConfig(
+      return NodeConfigs.of(
           resource.getMetadata().getName(),
-          List.copyOf(found.values()),
-          wanted.blockedRegistries(),
-          wanted.unqualifiedSearchRegistries(),
-          wanted.shortNameMode(),
-          wanted.runtimes(),
+          wanted,
+          derived,
           authorities,
-          wanted.dialTimeout(),
-          new NodeConfig.Health(
-              wanted.health().interval(),
-              wanted.health().failureThreshold(),
-              wanted.health().successThreshold(),
-              wanted.health().withdraw()),
-          new NodeConfig.Verify(wanted.verify().mode(), wanted.verify().image()),
-          wanted.driftPolicy(),
-          wanted.removalPolicy(),
-          false,
-          false);
+          wanted.credentialsSecretRef() == null ? null : "not shown");
     } catch (InvalidSpecException e) {
       throw new InvalidSpecException(file + ": spec", String.valueOf(e.getMessage()));
     }

@@ -35,6 +35,13 @@ public record HostMount(String path, boolean readOnly, String reason) {
    *     {@link Runtimes#of}, without any of those containerd and the containers library
    */
   public static List<HostMount> of(Collection<Runtime> runtimes) {
+    return of(runtimes, false);
+  }
+
+  /**
+   * @param credentials whether logins are written too
+   */
+  public static List<HostMount> of(Collection<Runtime> runtimes, boolean credentials) {
     Set<Runtime> wanted = new TreeSet<>(runtimes);
     if (wanted.remove(Runtime.Auto) || wanted.isEmpty()) {
       wanted.add(Runtime.CONTAINERD);
@@ -54,6 +61,13 @@ public record HostMount(String path, boolean readOnly, String reason) {
           add(mounts, "/etc/containers/certs.d", false, "CA of each registry");
           if (runtime == Runtime.CRIO) {
             add(mounts, "/etc/crio", true, "whether CRI-O reads a changed configuration by itself");
+          }
+          if (credentials) {
+            add(
+                mounts,
+                "/run/containers/0",
+                false,
+                "auth.json: our entries beside those of others");
           }
         }
         case K3S -> rancher(mounts, "k3s");

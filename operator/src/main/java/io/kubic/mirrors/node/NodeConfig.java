@@ -44,6 +44,8 @@ import org.jspecify.annotations.Nullable;
  * @param shortNameMode CRI-O and podman
  * @param runtimes never empty; {@code Auto} stands alone
  * @param authorities {@code host[:port]} of an endpoint to its CA certificates as PEM
+ * @param credentials names the content of the {@link PullCredentials} that lie beside this
+ *     document, without telling it; null for none
  * @param dialTimeout for a connection of a runtime, 100ms to 1m
  * @param remove take everything back and report ready; the rest then only names what to undo
  * @param hold touch nothing and report ready: agents are there, their first turn is yet to come
@@ -57,6 +59,7 @@ public record NodeConfig(
     @Nullable ShortNameMode shortNameMode,
     List<Runtime> runtimes,
     SortedMap<String, String> authorities,
+    @Nullable String credentials,
     String dialTimeout,
     Health health,
     Verify verify,
@@ -302,6 +305,7 @@ public record NodeConfig(
         shortNameMode,
         runtimes,
         authorities,
+        credentials,
         dialTimeout,
         health,
         verify,

@@ -40,6 +40,11 @@ public record NodeRegistryConfigSpec(
     @JsonPropertyDescription("Default [Auto]: what is found on the node.") @Size(max = 8)
         List<Runtime> runtimes,
     Trust trust,
+    @JsonPropertyDescription(
+            "Secret with the logins that nodes pull with (.dockerconfigjson, or username and password"
+                + " for the registry of registryRef); only needed where a mirror lets nobody pull"
+                + " anonymously.")
+        @Nullable ObjectRef credentialsSecretRef,
     @JsonPropertyDescription("Time for a connection, where the runtime has it.")
         @Default("2s")
         @Pattern(Api.DURATION)

@@ -12,6 +12,8 @@ import io.fabric8.kubernetes.api.model.NodeSelectorRequirementBuilder;
 import io.fabric8.kubernetes.api.model.ObjectMeta;
 import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.api.model.OwnerReference;
+import io.fabric8.kubernetes.api.model.Secret;
+import io.fabric8.kubernetes.api.model.SecretBuilder;
 import io.fabric8.kubernetes.api.model.SecurityContext;
 import io.fabric8.kubernetes.api.model.SecurityContextBuilder;
 import io.fabric8.kubernetes.api.model.Toleration;
@@ -27,14 +29,17 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Pods;
+import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.node.HostMount;
 import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.node.PullCredentials;
 import io.kubic.mirrors.node.render.Preview;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -65,13 +70,18 @@ final class AgentResources {
   }
 
   /** One configuration as it goes to the nodes. */
-  record Payload(String json, List<String> caSha256) {
+  record Payload(String json, List<String> caSha256, PullCredentials credentials) {
     String hash() {
       return Hash.of(json);
     }
 
     String configMap(String config) {
       return name(config) + "-" + hash();
+    }
+
+    /** Named like the configuration, whose hash counts what is in it. */
+    Optional<String> secret(String config) {
+      return credentials.isEmpty() ? Optional.empty() : Optional.of(configMap(config));
     }
   }
 
@@ -82,6 +92,22 @@ final class AgentResources {
         .withImmutable(true)
         .withData(Map.of("nodeconfig.json", payload.json()))
         .build();
+  }
+
+  /** The logins that nodes write into their runtimes' files; only the agents' pods mount them. */
+  static Optional<Secret> secret(
+      String config, Payload payload, Settings settings, OwnerReference owner) {
+    return payload
+        .secret(config)
+        .map(
+            name ->
+                new SecretBuilder()
+                    .withMetadata(meta(name, config, settings, owner))
+                    .withImmutable(true)
+                    .withType("Opaque")
+                    .withData(
+                        Secrets.encoded(Map.of("config.json", payload.credentials().toJson())))
+                    .build());
   }
 
   /** What a node of each runtime gets, as {@code kubectl mirror render} prints it. */
@@ -116,10 +142,17 @@ final class AgentResources {
     List<VolumeMount> mounts = new ArrayList<>();
     volumes.add(Pods.configMap("config", payload.configMap(config)));
     mounts.add(Pods.readOnly("config", "/etc/mirror/node"));
+    payload
+        .secret(config)
+        .ifPresent(
+            secret -> {
+              volumes.add(Pods.secret("credentials", secret));
+              mounts.add(Pods.readOnly("credentials", "/etc/mirror/credentials"));
+            });
     volumes.add(Pods.scratch("tmp", "16Mi"));
     mounts.add(Pods.writable("tmp", "/tmp"));
     int index = 0;
-    for (HostMount mount : HostMount.of(runtimes)) {
+    for (HostMount mount : HostMount.of(runtimes, spec.credentialsSecretRef() != null)) {
       String volume = "host-" + index++;
       volumes.add(
           new VolumeBuilder()

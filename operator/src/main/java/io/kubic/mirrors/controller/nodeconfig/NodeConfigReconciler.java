@@ -6,9 +6,9 @@ import io.fabric8.kubernetes.api.model.Node;
 import io.fabric8.kubernetes.api.model.ObjectMeta;
 import io.fabric8.kubernetes.api.model.OwnerReference;
 import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.apps.DaemonSet;
 import io.fabric8.kubernetes.api.model.apps.DaemonSetStatus;
-import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Cleaner;
@@ -24,16 +24,13 @@ import io.javaoperatorsdk.operator.processing.event.source.EventSource;
 import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
 import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
 import io.kubic.mirrors.api.v1alpha1.Api;
-import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
-import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus;
-import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus.CaHash;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus.FailingNode;
 import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Applier;
@@ -44,21 +41,21 @@ import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.controller.support.StatusPatch;
 import io.kubic.mirrors.node.NodeConfig;
-import io.kubic.mirrors.pki.CertificateBundle;
-import io.kubic.mirrors.pki.InvalidCertificateException;
+import io.kubic.mirrors.node.NodeConfigs;
+import io.kubic.mirrors.node.PullCredentials;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Resolves what nodes shall pull from where, and rolls it out as a DaemonSet of agents. Deletion
@@ -75,6 +72,8 @@ import org.jspecify.annotations.Nullable;
     maxInterval = 300_000)
 public final class NodeConfigReconciler
     implements Reconciler<NodeRegistryConfig>, Cleaner<NodeRegistryConfig> {
+  private static final Logger LOG = LoggerFactory.getLogger(NodeConfigReconciler.class);
+
   /** Longest name of a NodeRegistryConfig: its pods' labels must fit into 63 characters. */
   static final int MAX_NAME = 40;
 
@@ -90,6 +89,7 @@ public final class NodeConfigReconciler
   private final Clock clock;
   private @Nullable InformerEventSource<DaemonSet, NodeRegistryConfig> daemonSets;
   private @Nullable InformerEventSource<ConfigMap, NodeRegistryConfig> configMaps;
+  private @Nullable InformerEventSource<Secret, NodeRegistryConfig> secrets;
   private @Nullable InformerEventSource<MirrorRegistry, NodeRegistryConfig> registries;
   private @Nullable InformerEventSource<MirrorList, NodeRegistryConfig> lists;
   private @Nullable InformerEventSource<Node, NodeRegistryConfig> nodes;
@@ -137,6 +137,14 @@ public final class NodeConfigReconciler
                 .withSecondaryToPrimaryMapper(NodeConfigReconciler::byInstance)
                 .build(),
             context);
+    secrets =
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(Secret.class, NodeRegistryConfig.class)
+                .withLabelSelector(ours)
+                .withNamespaces(settings.agentsNamespace())
+                .withSecondaryToPrimaryMapper(NodeConfigReconciler::byInstance)
+                .build(),
+            context);
     InformerEventSource<Pod, NodeRegistryConfig> pods =
         new InformerEventSource<>(
             InformerEventSourceConfiguration.from(Pod.class, NodeRegistryConfig.class)
@@ -168,7 +176,7 @@ public final class NodeConfigReconciler
                     })
                 .build(),
             context);
-    return List.of(daemonSets, configMaps, pods, registries, lists, nodes);
+    return List.of(daemonSets, configMaps, secrets, pods, registries, lists, nodes);
   }
 
   /** Where the operator watches at all: all namespaces, or those of its settings. */
@@ -219,101 +227,31 @@ public final class NodeConfigReconciler
       if (conflict.isPresent()) {
         return conflicted(config, conflict.get(), status, context);
       }
-      return switch (resolve(config, context)) {
-        case Unresolved(String reason, String message) ->
+      return switch (references(context).resolve(config)) {
+        case Resolution.Waiting(String reason, String message) ->
             update(config, status.waiting(reason, message), LOOK_AGAIN);
-        case Resolved(NodeConfig resolved, List<String> caSha256) ->
-            roll(config, resolved, caSha256, status, context);
+        case Resolution.Resolved resolved -> roll(config, resolved, status, context);
       };
     } catch (InvalidSpecException e) {
       return update(config, status.invalid(e), LOOK_AGAIN);
     }
   }
 
-  /** What came of looking everything up. */
-  private sealed interface Resolution {}
-
-  private record Resolved(NodeConfig config, List<String> caSha256) implements Resolution {}
-
-  private record Unresolved(String reason, String message) implements Resolution {}
-
-  private Resolution resolve(NodeRegistryConfig config, Context<NodeRegistryConfig> context) {
-    NodeRegistryConfigSpec spec = config.getSpec();
-    Map<String, String> derived = Map.of();
-    Map<String, String> authorities = new TreeMap<>();
-    List<String> caSha256 = new ArrayList<>();
-    ObjectRef ref = spec.registryRef();
-    if (ref != null) {
-      Optional<MirrorRegistry> registry =
-          Objects.requireNonNull(registries).get(new ResourceID(ref.name(), ref.namespace()));
-      String shown = "MirrorRegistry " + ref.namespace() + "/" + ref.name();
-      if (registry.isEmpty()) {
-        return new Unresolved("RegistryNotFound", shown + " does not exist; create it");
-      }
-      MirrorRegistryStatus status = registry.get().getStatus();
-      MirrorRegistryStatus.Endpoint endpoint = status == null ? null : status.endpoint();
-      MirrorRegistryStatus.Trust trust = status == null ? null : status.trust();
-      String url = endpoint == null ? null : endpoint.url();
-      LocalRef bundle = trust == null ? null : trust.configMapRef();
-      boolean everReady =
-          status != null
-              && status.conditions().stream()
-                  .anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
-      if (url == null
-          || bundle == null
-          || !(everReady
-              || config.getStatus() != null && config.getStatus().configHash() != null)) {
-        return new Unresolved("RegistryNotReady", "waiting for " + shown + " to be Ready");
-      }
-      String authority = url.substring(url.indexOf("://") + 3);
-      derived = MirrorSources.of(ref, authority, Objects.requireNonNull(lists).list().toList());
-      if (derived.isEmpty() && spec.mirrors().isEmpty()) {
-        return new Unresolved(
-            "NothingMirrored",
-            "no MirrorList has filled " + shown + " yet; nodes stay as they are");
-      }
-      if (spec.trust().includeRegistryCA()) {
-        String pem = pem(context, bundle.name(), ref.namespace());
-        if (pem.isBlank()) {
-          return new Unresolved(
-              "TrustNotFound",
-              "ConfigMap " + ref.namespace() + "/" + bundle.name() + " has no ca.crt");
-        }
-        authorities.put(authority, pem);
-        try {
-          caSha256.addAll(CertificateBundle.parse(pem).fingerprints());
-        } catch (InvalidCertificateException e) {
-          return new Unresolved(
-              "TrustNotFound", "ConfigMap " + bundle.name() + ": " + e.getMessage());
-        }
-      }
-    }
-    for (NodeRegistryConfigSpec.AdditionalCa ca : spec.trust().additionalCAs()) {
-      ObjectRef from = ca.configMapRef();
-      String pem = pem(context, from.name(), from.namespace());
-      if (pem.isBlank()) {
-        return new Unresolved(
-            "TrustNotFound",
-            "ConfigMap " + from.namespace() + "/" + from.name() + " has no key ca.crt");
-      }
-      authorities.merge(ca.host(), pem, (a, b) -> a + b);
-    }
-    return new Resolved(
-        NodeConfigs.of(config.getMetadata().getName(), spec, derived, authorities), caSha256);
-  }
-
-  private static String pem(Context<NodeRegistryConfig> context, String name, String namespace) {
-    ConfigMap map = context.getClient().configMaps().inNamespace(namespace).withName(name).get();
-    return map == null || map.getData() == null ? "" : map.getData().getOrDefault("ca.crt", "");
+  private References references(Context<NodeRegistryConfig> context) {
+    return new References(
+        context.getClient(),
+        ref -> Objects.requireNonNull(registries).get(new ResourceID(ref.name(), ref.namespace())),
+        () -> Objects.requireNonNull(lists).list().toList());
   }
 
   private UpdateControl<NodeRegistryConfig> roll(
       NodeRegistryConfig config,
-      NodeConfig resolved,
-      List<String> caSha256,
+      Resolution.Resolved resolved,
       NodeConfigStatus status,
       Context<NodeRegistryConfig> context) {
-    AgentResources.Payload payload = new AgentResources.Payload(resolved.toJson(), caSha256);
+    AgentResources.Payload payload =
+        new AgentResources.Payload(
+            resolved.config().toJson(), resolved.caSha256(), resolved.credentials());
     List<ClusterNode> selected = selected(config);
     Optional<DaemonSet> present = present(config);
     boolean paused = config.getSpec().rollout().paused() && present.isPresent();
@@ -324,17 +262,20 @@ public final class NodeConfigReconciler
       return update(config, status.starting(daemonSet, selected), LOOK_SOON);
     }
     DaemonSet daemonSet = paused ? present.get() : applied(config, payload, context);
-    List<Pod> pods = pods(context);
-    List<FailingNode> failing =
-        failing(pods, AgentResources.revision(template(daemonSet)), context);
+    String newest = AgentResources.revision(template(daemonSet));
+    AgentPods pods =
+        new AgentPods(context.getSecondaryResourcesAsStream(Pod.class).toList(), newest);
+    List<FailingNode> failing = pods.failing(context.getClient(), clock.instant());
+    NodeRegistryConfigSpec.Rollout rollout = config.getSpec().rollout();
     Rollout.Step step =
         paused || !isObserved(daemonSet)
             ? new Rollout.Step(List.of(), 0, 0, false)
-            : step(config, daemonSet, pods, failing, selected);
+            : pods.step(rollout, daemonSet, failing, selected, clock.instant());
     if (!step.replace().isEmpty()) {
       // The cache may be behind what was done a moment ago; the server is not.
       List<Pod> live = live(config, context);
-      step = step(config, daemonSet, live, failing, selected);
+      step =
+          new AgentPods(live, newest).step(rollout, daemonSet, failing, selected, clock.instant());
       replace(step.replace(), live, context);
     }
     NodeRegistryConfigStatus next =
@@ -342,11 +283,11 @@ public final class NodeConfigReconciler
             payload.hash(),
             daemonSet,
             failing,
-            caHashes(pods),
+            pods.caHashes(),
             selected,
             step,
             paused,
-            rendered(config, resolved, context));
+            rendered(config, resolved.config(), context));
     boolean settled =
         next.conditions().stream().anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
     if (settled) {
@@ -386,7 +327,9 @@ public final class NodeConfigReconciler
 
   private static AgentResources.Payload holding(NodeRegistryConfig config) {
     return new AgentResources.Payload(
-        NodeConfig.holding(config.getMetadata().getName()).toJson(), List.of());
+        NodeConfig.holding(config.getMetadata().getName()).toJson(),
+        List.of(),
+        PullCredentials.NONE);
   }
 
   /** Whether agents that hold are not yet there on every node. */
@@ -410,10 +353,6 @@ public final class NodeConfigReconciler
     return daemonSet.getSpec().getTemplate().getMetadata();
   }
 
-  private List<Pod> pods(Context<NodeRegistryConfig> context) {
-    return context.getSecondaryResourcesAsStream(Pod.class).toList();
-  }
-
   private List<Pod> live(NodeRegistryConfig config, Context<NodeRegistryConfig> context) {
     return context
         .getClient()
@@ -422,45 +361,6 @@ public final class NodeConfigReconciler
         .withLabels(Labels.selector(AgentResources.KIND, config.getMetadata().getName()))
         .list()
         .getItems();
-  }
-
-  private Rollout.Step step(
-      NodeRegistryConfig config,
-      DaemonSet daemonSet,
-      List<Pod> pods,
-      List<FailingNode> failing,
-      List<ClusterNode> selected) {
-    String newest = AgentResources.revision(template(daemonSet));
-    Set<String> wrong = failing.stream().map(FailingNode::name).collect(Collectors.toSet());
-    Set<String> unreachable =
-        selected.stream()
-            .filter(node -> !node.reachable())
-            .map(ClusterNode::name)
-            .collect(Collectors.toSet());
-    List<Rollout.Agent> agents = new ArrayList<>();
-    for (Pod pod : pods) {
-      String node = pod.getSpec().getNodeName();
-      if (node != null) {
-        agents.add(
-            new Rollout.Agent(
-                node,
-                pod.getMetadata().getName(),
-                AgentResources.revision(pod.getMetadata()).equals(newest),
-                readySince(pod),
-                wrong.contains(node),
-                pod.getMetadata().getDeletionTimestamp() != null,
-                !unreachable.contains(node)));
-      }
-    }
-    NodeRegistryConfigSpec.Rollout rollout = config.getSpec().rollout();
-    Integer desired = daemonSet.getStatus().getDesiredNumberScheduled();
-    int count = desired == null ? 0 : desired;
-    return Rollout.next(
-        agents,
-        count,
-        Rollout.maxUnavailable(rollout.maxUnavailable(), count),
-        GoDuration.parse(rollout.soak(), "spec.rollout.soak"),
-        clock.instant());
   }
 
   private static void replace(
@@ -480,12 +380,7 @@ public final class NodeConfigReconciler
       return;
     }
     String newest = AgentResources.revision(template(daemonSet));
-    for (Pod pod : live(config, context)) {
-      if (pod.getMetadata().getDeletionTimestamp() == null
-          && !AgentResources.revision(pod.getMetadata()).equals(newest)) {
-        new Applier(context).delete(pod);
-      }
-    }
+    new AgentPods(live(config, context), newest).older().forEach(new Applier(context)::delete);
   }
 
   /** What nodes get, for people, and for nodes that only have an API. */
@@ -516,6 +411,13 @@ public final class NodeConfigReconciler
     ConfigMap map = AgentResources.configMap(name, payload, settings, owner);
     applier.createOnce(
         Objects.requireNonNull(configMaps).get(ResourceID.fromResource(map)), map, () -> map);
+    AgentResources.secret(name, payload, settings, owner)
+        .ifPresent(
+            secret ->
+                applier.createOnce(
+                    Objects.requireNonNull(secrets).get(ResourceID.fromResource(secret)),
+                    secret,
+                    () -> secret));
     List<ClusterNode> selected = selected(config);
     return applier.apply(
         AgentResources.daemonSet(
@@ -532,7 +434,7 @@ public final class NodeConfigReconciler
         present(config));
   }
 
-  /** ConfigMaps that no pod template names any more, once every node has the newest. */
+  /** ConfigMaps and Secrets that no pod template names any more, once every node has the newest. */
   private void forgetOld(
       NodeRegistryConfig config,
       AgentResources.Payload payload,
@@ -546,78 +448,11 @@ public final class NodeConfigReconciler
                 Boolean.TRUE.equals(map.getImmutable())
                     && !map.getMetadata().getName().equals(newest))
         .forEach(applier::delete);
-  }
-
-  /**
-   * The reasons of agents that are not ready, from the last lines of their logs; those of the
-   * newest template first, since they hold up the others.
-   */
-  private static List<FailingNode> failing(
-      List<Pod> pods, String newest, Context<NodeRegistryConfig> context) {
-    List<FailingNode> failing = new ArrayList<>();
-    List<Pod> sorted =
-        pods.stream()
-            .filter(
-                pod ->
-                    pod.getMetadata().getDeletionTimestamp() == null
-                        && pod.getSpec().getNodeName() != null
-                        && readySince(pod) == null)
-            .sorted(
-                Comparator.comparing(
-                        (Pod pod) -> !AgentResources.revision(pod.getMetadata()).equals(newest))
-                    .thenComparing(pod -> pod.getSpec().getNodeName()))
-            .toList();
-    for (Pod pod : sorted) {
-      String node = pod.getSpec().getNodeName();
-      if (failing.size() >= 20) {
-        break;
-      }
-      try {
-        String log =
-            context
-                .getClient()
-                .pods()
-                .inNamespace(pod.getMetadata().getNamespace())
-                .withName(pod.getMetadata().getName())
-                .inContainer("agent")
-                .tailingLines(LOG_LINES)
-                .getLog();
-        AgentReport.failing(node, log == null ? "" : log).ifPresent(failing::add);
-      } catch (KubernetesClientException e) {
-        // Not started yet: the kubelet has no log to give. The counts tell that it is missing.
-        continue;
-      }
-    }
-    return failing;
-  }
-
-  /** By CA, on how many nodes a ready agent has put it. */
-  private static List<CaHash> caHashes(List<Pod> pods) {
-    Map<String, Integer> counts = new TreeMap<>();
-    for (Pod pod : pods) {
-      Map<String, String> annotations = pod.getMetadata().getAnnotations();
-      if (readySince(pod) == null
-          || pod.getMetadata().getDeletionTimestamp() != null
-          || annotations == null) {
-        continue;
-      }
-      for (String sha256 : annotations.getOrDefault(AgentResources.CA_HASHES, "").split(",")) {
-        if (!sha256.isEmpty()) {
-          counts.merge(sha256, 1, Integer::sum);
-        }
-      }
-    }
-    return counts.entrySet().stream().map(e -> new CaHash(e.getKey(), e.getValue())).toList();
-  }
-
-  private static @Nullable Instant readySince(Pod pod) {
-    return pod.getStatus() == null
-        ? null
-        : pod.getStatus().getConditions().stream()
-            .filter(c -> "Ready".equals(c.getType()) && "True".equals(c.getStatus()))
-            .map(c -> Instant.parse(c.getLastTransitionTime()))
-            .findFirst()
-            .orElse(null);
+    String login = payload.secret(config.getMetadata().getName()).orElse("");
+    context
+        .getSecondaryResourcesAsStream(Secret.class)
+        .filter(secret -> !secret.getMetadata().getName().equals(login))
+        .forEach(applier::delete);
   }
 
   @Override
@@ -629,25 +464,31 @@ public final class NodeConfigReconciler
     AgentResources.Payload payload =
         new AgentResources.Payload(
             NodeConfigs.removal(config.getMetadata().getName(), config.getSpec()).toJson(),
-            List.of());
+            List.of(),
+            PullCredentials.NONE);
     DaemonSet daemonSet = applied(config, payload, context);
     replaceAll(config, daemonSet, context);
     DaemonSetStatus state = daemonSet.getStatus();
-    boolean restored =
-        state != null
-            && Objects.equals(
-                state.getObservedGeneration(), daemonSet.getMetadata().getGeneration())
-            && Objects.equals(
-                Objects.requireNonNullElse(state.getUpdatedNumberScheduled(), 0),
-                state.getDesiredNumberScheduled())
-            && Objects.equals(state.getNumberReady(), state.getDesiredNumberScheduled());
-    boolean late =
-        Instant.parse(config.getMetadata().getDeletionTimestamp())
-            .plus(RESTORE_TIMEOUT)
-            .isBefore(clock.instant());
-    return restored || late
-        ? DeleteControl.defaultDelete()
-        : DeleteControl.noFinalizerRemoval().rescheduleAfter(LOOK_SOON);
+    List<String> left =
+        new AgentPods(live(config, context), AgentResources.revision(template(daemonSet)))
+            .unproven();
+    if (isObserved(daemonSet)
+        && Objects.equals(state.getCurrentNumberScheduled(), state.getDesiredNumberScheduled())
+        && left.isEmpty()) {
+      return DeleteControl.defaultDelete();
+    }
+    if (Instant.parse(config.getMetadata().getDeletionTimestamp())
+        .plus(RESTORE_TIMEOUT)
+        .isBefore(clock.instant())) {
+      LOG.warn(
+          "NodeRegistryConfig {} goes although {} keep its files: they did not answer for {} minutes;"
+              + " docs/nodes.md tells how to take the files back there",
+          config.getMetadata().getName(),
+          left,
+          RESTORE_TIMEOUT.toMinutes());
+      return DeleteControl.defaultDelete();
+    }
+    return DeleteControl.noFinalizerRemoval().rescheduleAfter(LOOK_SOON);
   }
 
   @Override

@@ -10,10 +10,12 @@ import io.kubic.mirrors.node.Location;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.NodeConfig.Endpoint;
 import io.kubic.mirrors.node.NodeConfig.Source;
+import io.kubic.mirrors.node.PullCredentials;
 import io.kubic.mirrors.node.apply.HostFiles;
 import io.kubic.mirrors.node.apply.HostRoot;
 import io.kubic.mirrors.node.apply.Journal;
 import io.kubic.mirrors.node.apply.Outcome;
+import io.kubic.mirrors.node.render.AuthFile;
 import io.kubic.mirrors.node.render.Containerd;
 import io.kubic.mirrors.node.render.NodeFile;
 import java.io.IOException;
@@ -73,6 +75,7 @@ public final class Agent {
 
   private final String node;
   private final Path file;
+  private final Path logins;
   private final HostRoot host;
   private final HostFiles files;
   private final String mountinfo;
@@ -85,6 +88,7 @@ public final class Agent {
   private volatile Instant lastRound;
   private @Nullable String configText;
   private @Nullable NodeConfig config;
+  private PullCredentials credentials = PullCredentials.NONE;
   private @Nullable Prober prober;
   private @Nullable Health health;
   private @Nullable Instant proven;
@@ -100,6 +104,7 @@ public final class Agent {
   /**
    * @param node name of the node, for messages
    * @param file {@code nodeconfig.json}
+   * @param logins {@link PullCredentials}, read when the configuration says that there are some
    * @param mountinfo content of {@code /proc/self/mountinfo}
    * @param executor runs looks at several mirrors at once
    * @param out takes lines of JSON
@@ -107,6 +112,7 @@ public final class Agent {
   public Agent(
       String node,
       Path file,
+      Path logins,
       HostRoot host,
       String mountinfo,
       ProberFactory probers,
@@ -115,6 +121,7 @@ public final class Agent {
       Consumer<String> out) {
     this.node = node;
     this.file = file;
+    this.logins = logins;
     this.host = host;
     this.files = new HostFiles(host);
     this.mountinfo = mountinfo;
@@ -188,6 +195,11 @@ public final class Agent {
     NodeConfig known = config;
     if (known == null || !text.equals(configText)) {
       known = NodeConfig.fromJson(text);
+      credentials =
+          known.credentials() == null
+              ? PullCredentials.NONE
+              : PullCredentials.parse(
+                  Files.readString(logins, StandardCharsets.UTF_8), "credentials");
       configText = text;
       config = known;
       prober = probers.create(known);
@@ -253,7 +265,7 @@ public final class Agent {
       }
     }
     NodeConfig effective = current.without(withdrawn);
-    Survey.Plan plan = new Survey(host, files, journal).plan(effective, targets);
+    Survey.Plan plan = new Survey(host, files, journal, credentials).plan(effective, targets);
 
     if (current.driftPolicy() == DriftPolicy.Report
         && journal.hash().equals(current.hash())
@@ -273,7 +285,8 @@ public final class Agent {
             || !refusals.isEmpty()
             || Duration.between(proven, clock.instant()).compareTo(PROOF) > 0;
     Outcome outcome =
-        files.bring(current, plan.files(), plan.stale(), () -> readBack(plan.files()));
+        files.bring(
+            current, plan.files(), plan.stale(), plan.entries(), () -> readBack(plan.files()));
     return switch (outcome) {
       case Outcome.Failed failed ->
           state(NodeReason.WriteFailed, runtimes, failed.message(), false)
@@ -424,6 +437,7 @@ public final class Agent {
             asked.put(location, endpoint);
           }
         });
+    boolean direct = targets.stream().anyMatch(Target.Registries.class::isInstance);
     Prober eye = Objects.requireNonNull(prober);
     Map<Location, String> refused = new TreeMap<>();
     all(
@@ -432,7 +446,11 @@ public final class Agent {
                 eye.resolve(
                     endpoint,
                     trusted.get(endpoint.location().registry()),
-                    images.get(endpoint.location())))
+                    images.get(endpoint.location()),
+                    credentials
+                        .basic(endpoint.location())
+                        .map(basic -> new Prober.Login(basic, direct))
+                        .orElse(null)))
         .forEach((location, sight) -> sight.problem().ifPresent(p -> refused.put(location, p)));
     refusals = refused;
     proven = clock.instant();
@@ -515,8 +533,16 @@ public final class Agent {
   private List<String> drifted(Journal journal) throws IOException {
     List<String> drifted = new ArrayList<>();
     for (Map.Entry<String, String> entry : journal.files().entrySet()) {
-      if (!host.read(entry.getKey()).equals(Optional.of(entry.getValue()))) {
-        drifted.add(entry.getKey());
+      String path = entry.getKey();
+      Optional<String> now = host.read(path);
+      boolean kept =
+          journal.shared().containsKey(path)
+              ? AuthFile.parse(now.orElse(null))
+                  .map(there -> there.holds(journal.entries(path)))
+                  .orElse(false)
+              : now.equals(Optional.of(entry.getValue()));
+      if (!kept) {
+        drifted.add(path);
       }
     }
     return drifted;

@@ -75,7 +75,8 @@ public final class Detection {
             targets.add(
                 new Target.Library(
                     found.stream().filter(r -> r == Runtime.CRIO || r == Runtime.PODMAN).toList(),
-                    Containers.DIRECTORY));
+                    Containers.DIRECTORY,
+                    runtime == Runtime.CRIO ? authFile(host) : Optional.empty()));
           }
         }
         case Auto -> {}
@@ -221,23 +222,34 @@ public final class Detection {
             + " once");
   }
 
+  /** The last value of an option of {@code [crio.image]} in crio.conf and its drop-ins. */
+  private static JsonNode crioImage(HostRoot host, String option) throws IOException {
+    List<String> files = new ArrayList<>(List.of("/etc/crio/crio.conf"));
+    for (String name : host.list("/etc/crio/crio.conf.d")) {
+      files.add("/etc/crio/crio.conf.d/" + name);
+    }
+    JsonNode last = MissingNode.getInstance();
+    for (String file : files) {
+      JsonNode value =
+          TOML.readTree(host.read(file).orElse("")).path("crio").path("image").path(option);
+      last = value.isMissingNode() ? last : value;
+    }
+    return last;
+  }
+
+  private static Optional<String> authFile(HostRoot host) {
+    try {
+      String file = crioImage(host, "global_auth_file").asText("");
+      return file.isEmpty() ? Optional.empty() : Optional.of(file);
+    } catch (IOException e) {
+      return Optional.empty(); // crio() has said so
+    }
+  }
+
   /** CRI-O keeps its configuration in memory; it must look for changes itself. */
   private static Optional<Target> crio(HostRoot host) {
-    List<String> files = new ArrayList<>(List.of("/etc/crio/crio.conf"));
     try {
-      for (String name : host.list("/etc/crio/crio.conf.d")) {
-        files.add("/etc/crio/crio.conf.d/" + name);
-      }
-      boolean reloads = false;
-      for (String file : files) {
-        JsonNode value =
-            TOML.readTree(host.read(file).orElse(""))
-                .path("crio")
-                .path("image")
-                .path("auto_reload_registries");
-        reloads = value.isBoolean() ? value.booleanValue() : reloads;
-      }
-      if (reloads) {
+      if (crioImage(host, "auto_reload_registries").asBoolean(false)) {
         return Optional.empty();
       }
     } catch (IOException e) {

@@ -34,9 +34,9 @@ import javax.net.ssl.X509ExtendedTrustManager;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Looks at mirrors with the HTTP client of the JDK, the smallest in memory. Anonymous: it holds no
- * credentials, so it may follow a registry to any token server, as runtimes do (distribution-spec,
- * token authentication). No proxy and no redirects.
+ * Looks at mirrors with the HTTP client of the JDK, the smallest in memory. It may follow a
+ * registry to any token server, as runtimes do (distribution-spec, token authentication), but takes
+ * credentials to none that is not the registry itself. No proxy and no redirects.
  */
 public final class HttpProber implements Prober {
   private static final int MAX_BODY = 1024 * 1024;
@@ -82,7 +82,11 @@ public final class HttpProber implements Prober {
   }
 
   @Override
-  public Sight resolve(Endpoint endpoint, @Nullable String authorities, @Nullable ImageName image) {
+  public Sight resolve(
+      Endpoint endpoint,
+      @Nullable String authorities,
+      @Nullable ImageName image,
+      @Nullable Login login) {
     return guarded(
         endpoint,
         scheme -> {
@@ -91,8 +95,15 @@ public final class HttpProber implements Prober {
               image == null
                   ? path
                   : path.isEmpty() ? image.repository() : path + "/" + image.repository();
-          Answer entry = send("GET", base(endpoint, scheme) + "/v2/", null, endpoint, authorities);
-          String authorization = null;
+          String authorization = login == null ? null : login.basic();
+          Answer entry =
+              send("GET", base(endpoint, scheme) + "/v2/", authorization, endpoint, authorities);
+          if (entry.status() == 401 && login != null && login.direct()) {
+            return new Sight.Refused(
+                endpoint.location().registry()
+                    + " does not take the credentials with each request, which is all that"
+                    + " containerd can do");
+          }
           if (entry.status() == 401) {
             Optional<String> challenge = entry.header("WWW-Authenticate");
             if (challenge.isEmpty()
@@ -113,7 +124,10 @@ public final class HttpProber implements Prober {
             if (!repository.isEmpty()) {
               url.append("&scope=").append(encode("repository:" + repository + ":pull"));
             }
-            Answer token = send("GET", url.toString(), null, endpoint, authorities);
+            // Credentials go to the registry's own origin only: its challenge may name any other.
+            boolean own = realm.startsWith(base(endpoint, scheme) + "/");
+            Answer token =
+                send("GET", url.toString(), own ? authorization : null, endpoint, authorities);
             if (token.status() != 200) {
               return token.status() >= 500
                   ? new Sight.Unreachable("token server: " + said(endpoint, token))

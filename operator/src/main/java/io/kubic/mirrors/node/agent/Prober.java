@@ -35,6 +35,25 @@ public interface Prober {
    * TLS, token, and a manifest.
    *
    * @param image with the repository's name below the endpoint's path; null asks for entry only
+   * @param login null for nobody
    */
-  Sight resolve(Endpoint endpoint, @Nullable String authorities, @Nullable ImageName image);
+  Sight resolve(
+      Endpoint endpoint,
+      @Nullable String authorities,
+      @Nullable ImageName image,
+      @Nullable Login login);
+
+  /**
+   * How a runtime logs in.
+   *
+   * @param basic value of an {@code Authorization} header
+   * @param direct whether it is sent to the registry itself only, as by containerd from hosts.toml,
+   *     and not to a token server, as by the containers library
+   */
+  record Login(String basic, boolean direct) {
+    @Override
+    public String toString() {
+      return "***";
+    }
+  }
 }

@@ -2,9 +2,11 @@ package io.kubic.mirrors.node.agent;
 
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.NodeConfig.Source;
+import io.kubic.mirrors.node.PullCredentials;
 import io.kubic.mirrors.node.apply.HostFiles;
 import io.kubic.mirrors.node.apply.HostRoot;
 import io.kubic.mirrors.node.apply.Journal;
+import io.kubic.mirrors.node.render.AuthFile;
 import io.kubic.mirrors.node.render.Containerd;
 import io.kubic.mirrors.node.render.Containers;
 import io.kubic.mirrors.node.render.HostCertificates;
@@ -15,10 +17,13 @@ import io.kubic.mirrors.node.rules.HostsToml;
 import io.kubic.mirrors.node.rules.InvalidFileException;
 import io.kubic.mirrors.node.rules.RegistriesConf;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
@@ -30,7 +35,9 @@ final class Survey {
   private final HostRoot host;
   private final HostFiles files;
   private final Journal journal;
+  private final PullCredentials credentials;
   private final Map<String, Finding> findings = new LinkedHashMap<>();
+  private final SortedMap<String, SortedMap<String, String>> entries = new TreeMap<>();
 
   /** Something that keeps the node from being as configured, by what it is about. */
   record Finding(NodeReason reason, String runtime, String message) {}
@@ -39,14 +46,20 @@ final class Survey {
    * What to write.
    *
    * @param stale paths that hold files of ours
+   * @param entries ours in files that others write too
    */
   record Plan(
-      List<NodeFile> files, List<String> stale, List<Finding> findings, List<String> hints) {}
+      List<NodeFile> files,
+      List<String> stale,
+      SortedMap<String, SortedMap<String, String>> entries,
+      List<Finding> findings,
+      List<String> hints) {}
 
-  Survey(HostRoot host, HostFiles files, Journal journal) {
+  Survey(HostRoot host, HostFiles files, Journal journal, PullCredentials credentials) {
     this.host = host;
     this.files = files;
     this.journal = journal;
+    this.credentials = credentials;
   }
 
   /** Plans the files of all targets. */
@@ -64,7 +77,7 @@ final class Survey {
         case Target.Library library -> {
           stale.addAll(ours(library.directory() + "/certs.d"));
           stale.add(library.directory() + "/registries.conf.d/" + Containers.DROP_IN);
-          all = all.and(library(config, library));
+          all = all.and(library(config, library)).and(logins(library));
         }
       }
     }
@@ -78,13 +91,13 @@ final class Survey {
         hints.add(note.message());
       }
     }
-    return new Plan(all.files(), stale, List.copyOf(findings.values()), hints);
+    return new Plan(all.files(), stale, entries, List.copyOf(findings.values()), hints);
   }
 
   /** Files of ours below the targets, for a host whose journal was lost. */
   static List<String> stale(HostRoot host, HostFiles files, Journal journal, List<Target> targets)
       throws IOException {
-    Survey survey = new Survey(host, files, journal);
+    Survey survey = new Survey(host, files, journal, PullCredentials.NONE);
     List<String> stale = new ArrayList<>();
     for (Target target : targets) {
       switch (target) {
@@ -131,7 +144,8 @@ final class Survey {
         blocked.add(registry);
       }
     }
-    Rendering rendering = Containerd.render(config.with(usable, blocked), directory, certificates);
+    Rendering rendering =
+        Containerd.render(config.with(usable, blocked), directory, certificates, credentials);
     for (NodeFile file : rendering.files()) {
       if (file.kind() == NodeFile.Kind.HOSTS) {
         judge(() -> HostsToml.parse(file.content(), file.path()));
@@ -261,6 +275,58 @@ final class Survey {
       }
     }
     return trustConflicts(rendering, target);
+  }
+
+  /** The logins of CRI-O and podman, beside those of others. */
+  private Rendering logins(Target.Library target) throws IOException {
+    Rendering none = new Rendering(List.of(), List.of());
+    if (credentials.isEmpty()) {
+      return none;
+    }
+    String path = AuthFile.PATH;
+    if (target.authFile().filter(file -> !file.equals(path)).isPresent()) {
+      find(
+          NodeReason.RuntimeConfigRequired,
+          target,
+          "CRI-O looks for credentials in "
+              + target.authFile().get()
+              + "; write [crio.image] global_auth_file = \""
+              + path
+              + "\" to /etc/crio/crio.conf.d/50-mirror-operator.conf and restart crio once");
+      return none;
+    }
+    if (Files.isSymbolicLink(host.path(path))) {
+      find(NodeReason.ForeignConflict, target, path + " is a link; make it a file");
+      return none;
+    }
+    String text = host.read(path).orElse(null);
+    Optional<AuthFile> there = AuthFile.parse(text);
+    if (there.isEmpty()) {
+      find(
+          NodeReason.PreexistingInvalid,
+          target,
+          path + " is no JSON object with 'auths' (it was so before; it is left as it is)");
+      return none;
+    }
+    SortedMap<String, String> written = journal.entries(path);
+    SortedMap<String, String> ours = new TreeMap<>(credentials.auths());
+    for (String key : there.get().foreign(ours, written)) {
+      ours.remove(key);
+      find(
+          NodeReason.ForeignConflict,
+          target,
+          path + " has a login for " + key + " that is not ours; podman logout " + key);
+    }
+    entries.put(path, ours);
+    AuthFile merged = there.get().with(ours, written);
+    return new Rendering(
+        List.of(
+            new NodeFile(
+                path,
+                NodeFile.Kind.AUTH,
+                text != null && merged.says(there.get()) ? text : merged.text(),
+                true)),
+        List.of());
   }
 
   /** What we wrote there lately: a runtime may still work with it. */

@@ -2,6 +2,7 @@ package io.kubic.mirrors.node.agent;
 
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** A set of files that one or several runtimes of a node read. */
@@ -25,8 +26,10 @@ public sealed interface Target {
    * The containers library's directory.
    *
    * @param runtimes CRI-O, podman, or both
+   * @param authFile CRI-O's {@code global_auth_file}, where it has one
    */
-  record Library(List<Runtime> runtimes, String directory) implements Target {
+  record Library(List<Runtime> runtimes, String directory, Optional<String> authFile)
+      implements Target {
     @Override
     public String name() {
       return runtimes.stream().map(Target::runtimeName).collect(Collectors.joining(","));

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.kubic.mirrors.node.HostMount;
 import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.node.render.AuthFile;
 import io.kubic.mirrors.node.render.NodeFile;
 import java.io.Closeable;
 import java.io.IOException;
@@ -29,6 +30,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
@@ -60,6 +62,8 @@ public final class HostFiles implements Closeable {
 
   /** Never the end of a name that containerd or the containers library loads. */
   private static final String TEMPORARY = ".mirror-operator-tmp";
+
+  private static final String ASIDE = ".mirror-operator-original";
 
   private static final String JOURNAL = HostMount.STATE + "/journal.json";
   private static final String LOCK = HostMount.STATE + "/lock";
@@ -141,18 +145,20 @@ public final class HostFiles implements Closeable {
    *
    * @param wanted none of them at the place of a foreign file
    * @param stale paths that may hold files of ours besides those of the journal
+   * @param entries of files that others write too, path to what of it is ours
    * @param proof a problem, or nothing; called when the files are in place
    */
   public Outcome bring(
       NodeConfig config,
       List<NodeFile> wanted,
       Collection<String> stale,
+      SortedMap<String, SortedMap<String, String>> entries,
       Supplier<Optional<String>> proof) {
     try {
       Journal before = journal();
       SortedMap<String, NodeFile> targets = new TreeMap<>();
       for (NodeFile file : wanted) {
-        if (!isOurs(before, file.path())) {
+        if (file.kind() != NodeFile.Kind.AUTH && !isOurs(before, file.path())) {
           return new Outcome.Failed(file.path() + " is not ours");
         }
         targets.put(file.path(), file);
@@ -162,18 +168,26 @@ public final class HostFiles implements Closeable {
       known.addAll(before.intended());
       known.addAll(targets.keySet());
 
+      Set<String> shared = new TreeSet<>(before.shared().keySet());
+      shared.addAll(entries.keySet());
       SortedMap<String, Optional<String>> found = new TreeMap<>();
       for (String path : known) {
-        found.put(path, current(before, path));
+        found.put(path, shared.contains(path) ? host.read(path) : current(before, path));
       }
       List<NodeFile> writes =
           targets.values().stream()
-              .filter(file -> !Optional.of(file.content()).equals(found.get(file.path())))
+              .filter(
+                  file ->
+                      !Optional.of(file.content()).equals(found.get(file.path()))
+                          || file.secret() && isOpen(file.path()))
               .sorted()
               .toList();
       List<String> removals =
           found.entrySet().stream()
-              .filter(e -> e.getValue().isPresent() && !targets.containsKey(e.getKey()))
+              .filter(
+                  e ->
+                      (e.getValue().isPresent() || before.shared().containsKey(e.getKey()))
+                          && !targets.containsKey(e.getKey()))
               .map(Map.Entry::getKey)
               .toList();
       SortedMap<String, String> after = new TreeMap<>();
@@ -185,7 +199,7 @@ public final class HostFiles implements Closeable {
         if (problem.isPresent()) {
           return new Outcome.Failed(problem.get());
         }
-        commit(before, config, after, before.directories());
+        commit(before, config, after, before.directories(), entries);
         return new Outcome.Applied(List.of());
       }
 
@@ -199,11 +213,21 @@ public final class HostFiles implements Closeable {
       }
       SortedSet<String> intended = new TreeSet<>(before.intended());
       intended.addAll(touched);
-      write(new Journal(before.config(), before.hash(), before.files(), intended, directories));
+      SortedMap<String, SortedMap<String, String>> both = new TreeMap<>(before.shared());
+      entries.forEach(
+          (path, ours) -> {
+            SortedMap<String, String> all = new TreeMap<>(before.entries(path));
+            all.putAll(ours);
+            both.put(path, all);
+          });
+      Journal during =
+          new Journal(before.config(), before.hash(), before.files(), intended, directories, both);
+      write(during);
       for (String path : touched) {
         Optional<String> content = found.getOrDefault(path, Optional.empty());
         String written = before.files().get(path);
         if (content.isPresent()
+            && !shared.contains(path)
             && written != null
             && !content.get().equals(written)
             && !before.intended().contains(path)) {
@@ -211,17 +235,22 @@ public final class HostFiles implements Closeable {
         }
       }
       try {
-        change(writes, removals);
+        for (NodeFile file : writes) {
+          if (file.kind() == NodeFile.Kind.AUTH && !before.shared().containsKey(file.path())) {
+            setAside(file.path());
+          }
+        }
+        change(writes, removals, during);
         Optional<String> problem = proof.get();
         if (problem.isPresent()) {
-          back(found, touched);
+          back(before, during, found, touched);
           return new Outcome.RolledBack(problem.get());
         }
       } catch (IOException | UncheckedIOException e) {
-        back(found, touched);
+        back(before, during, found, touched);
         throw e;
       }
-      commit(before, config, after, directories);
+      commit(before, config, after, directories, entries);
       return new Outcome.Applied(List.copyOf(touched));
     } catch (UncheckedIOException e) {
       return new Outcome.Failed(message(Objects.requireNonNull(e.getCause())));
@@ -244,6 +273,10 @@ public final class HostFiles implements Closeable {
       known.addAll(journal.intended());
       List<String> removals = new ArrayList<>();
       for (String path : known) {
+        if (journal.shared().containsKey(path)) {
+          removals.add(path);
+          continue;
+        }
         Optional<String> content = current(journal, path);
         if (content.isPresent()) {
           removals.add(path);
@@ -255,7 +288,7 @@ public final class HostFiles implements Closeable {
           }
         }
       }
-      change(List.of(), removals);
+      change(List.of(), removals, journal);
       sweep(known);
       for (String directory : journal.directories().reversed()) {
         try {
@@ -283,13 +316,74 @@ public final class HostFiles implements Closeable {
     return isOurs(journal, path) ? host.read(path) : Optional.empty();
   }
 
-  private void change(List<NodeFile> writes, List<String> removals) throws IOException {
+  /**
+   * The first original of a file that others write too: a second name for the same file, so that
+   * its mode, its owner and its labels come back with it.
+   */
+  private void setAside(String path) throws IOException {
+    Path aside = host.path(aside(path));
+    if (host.exists(path) && !Files.exists(aside, LinkOption.NOFOLLOW_LINKS)) {
+      Files.createLink(aside, host.path(path));
+      sync(host.path(parent(path)));
+    }
+  }
+
+  private static String aside(String path) {
+    return parent(path) + "/." + path.substring(path.lastIndexOf('/') + 1) + ASIDE;
+  }
+
+  /**
+   * Takes our entries out of a file that others write too: its original comes back when nothing
+   * else was written meanwhile.
+   */
+  private void giveBack(String path, Map<String, String> entries) throws IOException {
+    Path place = host.path(path);
+    Path aside = host.path(aside(path));
+    boolean kept = Files.exists(aside, LinkOption.NOFOLLOW_LINKS);
+    Optional<String> text = host.read(path);
+    Optional<AuthFile> now = text.isEmpty() ? Optional.empty() : AuthFile.parse(text.get());
+    if (kept && text.isPresent() && Files.isSameFile(aside, place)) {
+      Files.delete(aside);
+    } else if (now.isPresent()) {
+      AuthFile rest = now.get().without(entries);
+      Optional<AuthFile> original =
+          kept ? AuthFile.parse(host.read(aside(path)).orElse("")) : Optional.empty();
+      if (original.isPresent() && rest.says(original.get())) {
+        Files.move(aside, place, StandardCopyOption.ATOMIC_MOVE);
+      } else {
+        if (!kept && rest.isEmpty()) {
+          Files.delete(place);
+        } else if (!rest.says(now.get())) {
+          stage(path, rest.text(), NodeFile.SECRET_MODE);
+          Files.move(temporary(path), place, StandardCopyOption.ATOMIC_MOVE);
+        }
+        Files.deleteIfExists(aside);
+      }
+    } else {
+      Files.deleteIfExists(aside); // gone, or no longer what anybody reads: not ours to mend
+    }
+  }
+
+  /** Whether others than root may read a file. */
+  private boolean isOpen(String path) {
+    try {
+      return Files.getPosixFilePermissions(host.path(path), LinkOption.NOFOLLOW_LINKS).stream()
+          .anyMatch(permission -> !permission.name().startsWith("OWNER_"));
+    } catch (NoSuchFileException e) {
+      return false;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void change(List<NodeFile> writes, List<String> removals, Journal journal)
+      throws IOException {
     List<Path> staged = new ArrayList<>();
     SortedSet<String> directories = new TreeSet<>();
     try {
       for (NodeFile file : writes) {
         makeDirectories(parent(file.path()));
-        staged.add(stage(file.path(), file.content()));
+        staged.add(stage(file.path(), file.content(), file.mode()));
       }
       for (NodeFile file : writes) {
         Files.move(temporary(file.path()), host.path(file.path()), StandardCopyOption.ATOMIC_MOVE);
@@ -306,7 +400,11 @@ public final class HostFiles implements Closeable {
       throw e;
     }
     for (String path : order(removals)) {
-      Files.deleteIfExists(host.path(path));
+      if (journal.shared().containsKey(path)) {
+        giveBack(path, journal.entries(path));
+      } else {
+        Files.deleteIfExists(host.path(path));
+      }
       directories.add(parent(path));
     }
     for (String directory : directories) {
@@ -325,33 +423,52 @@ public final class HostFiles implements Closeable {
   }
 
   /** Best effort; what cannot be put back now stays in the journal as intended. */
-  private void back(Map<String, Optional<String>> found, SortedSet<String> touched)
+  private void back(
+      Journal before,
+      Journal during,
+      Map<String, Optional<String>> found,
+      SortedSet<String> touched)
       throws IOException {
     List<NodeFile> writes = new ArrayList<>();
     List<String> removals = new ArrayList<>();
     for (String path : touched) {
       Optional<String> content = found.get(path);
-      if (content != null && content.isPresent()) {
+      if (during.shared().containsKey(path) && !before.shared().containsKey(path)) {
+        removals.add(path);
+      } else if (content != null && content.isPresent()) {
         if (!host.read(path).equals(content)) {
-          writes.add(new NodeFile(path, kind(path), content.get()));
+          // Which of them held a password is not known any more: hosts.toml and logins may have.
+          writes.add(
+              new NodeFile(
+                  path,
+                  kind(path),
+                  content.get(),
+                  path.endsWith(".json") || content.get().contains("Authorization")));
         }
       } else if (host.exists(path)) {
         removals.add(path);
       }
     }
-    change(writes.stream().sorted().toList(), removals);
+    change(writes.stream().sorted().toList(), removals, during);
   }
 
   private static NodeFile.Kind kind(String path) {
-    return path.endsWith(".conf")
-        ? NodeFile.Kind.DROP_IN
-        : path.endsWith(".toml") ? NodeFile.Kind.HOSTS : NodeFile.Kind.TRUST;
+    return path.endsWith(".json")
+        ? NodeFile.Kind.AUTH
+        : path.endsWith(".conf")
+            ? NodeFile.Kind.DROP_IN
+            : path.endsWith(".toml") ? NodeFile.Kind.HOSTS : NodeFile.Kind.TRUST;
   }
 
   private void commit(
-      Journal before, NodeConfig config, SortedMap<String, String> files, List<String> directories)
+      Journal before,
+      NodeConfig config,
+      SortedMap<String, String> files,
+      List<String> directories,
+      SortedMap<String, SortedMap<String, String>> entries)
       throws IOException {
-    Journal after = new Journal(config.name(), config.hash(), files, new TreeSet<>(), directories);
+    Journal after =
+        new Journal(config.name(), config.hash(), files, new TreeSet<>(), directories, entries);
     if (!after.equals(before)) {
       write(after);
     }
@@ -378,7 +495,7 @@ public final class HostFiles implements Closeable {
 
   /** A file of our state: the old one or the new one, and nothing beside it. */
   private void replace(String path, String content) throws IOException {
-    Path staged = stage(path, content);
+    Path staged = stage(path, content, NodeFile.SECRET_MODE);
     try {
       Files.move(staged, host.path(path), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
@@ -391,16 +508,16 @@ public final class HostFiles implements Closeable {
     }
   }
 
-  private Path stage(String path, String content) throws IOException {
+  private Path stage(String path, String content, String mode) throws IOException {
     Path temporary = temporary(path);
     Files.deleteIfExists(temporary);
     boolean done = false;
     try (FileChannel channel =
         FileChannel.open(
             temporary,
-            java.util.Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+            Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))) {
-      Files.setPosixFilePermissions(temporary, PosixFilePermissions.fromString(NodeFile.MODE));
+      Files.setPosixFilePermissions(temporary, PosixFilePermissions.fromString(mode));
       ByteBuffer bytes = StandardCharsets.UTF_8.encode(content);
       while (bytes.hasRemaining()) {
         channel.write(bytes);

@@ -17,6 +17,7 @@ import java.util.TreeSet;
  * @param intended paths that were about to be written or removed when the journal was written;
  *     empty once they were proven
  * @param directories that we made, parents before children
+ * @param shared files that others write too, path to our entries in them
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
 public record Journal(
@@ -24,8 +25,10 @@ public record Journal(
     String hash,
     SortedMap<String, String> files,
     SortedSet<String> intended,
-    List<String> directories) {
-  static final Journal EMPTY = new Journal("", "", new TreeMap<>(), new TreeSet<>(), List.of());
+    List<String> directories,
+    SortedMap<String, SortedMap<String, String>> shared) {
+  static final Journal EMPTY =
+      new Journal("", "", new TreeMap<>(), new TreeSet<>(), List.of(), new TreeMap<>());
 
   public Journal {
     config = config == null ? "" : config;
@@ -33,6 +36,17 @@ public record Journal(
     files = new TreeMap<>(files == null ? Map.of() : files);
     intended = new TreeSet<>(intended == null ? List.of() : intended);
     directories = directories == null ? List.of() : List.copyOf(directories);
+    shared = new TreeMap<>(shared == null ? Map.of() : shared);
+  }
+
+  /** Our entries in a file of everybody; none for any other file. */
+  public SortedMap<String, String> entries(String path) {
+    return shared.getOrDefault(path, new TreeMap<>());
+  }
+
+  @Override
+  public String toString() {
+    return "journal of " + config; // files may hold passwords
   }
 
   boolean names(String path) {

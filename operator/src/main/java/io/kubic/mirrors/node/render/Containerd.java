@@ -5,6 +5,7 @@ import io.kubic.mirrors.node.Certificates;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.NodeConfig.Endpoint;
 import io.kubic.mirrors.node.NodeConfig.Source;
+import io.kubic.mirrors.node.PullCredentials;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +40,18 @@ public final class Containerd {
    */
   public static Rendering render(
       NodeConfig config, String directory, Map<String, HostCertificates> existing) {
+    return render(config, directory, existing, PullCredentials.NONE);
+  }
+
+  /**
+   * @param credentials sent as a header of every request to a mirror that they are for: containerd
+   *     has no other place that it reads at every pull
+   */
+  public static Rendering render(
+      NodeConfig config,
+      String directory,
+      Map<String, HostCertificates> existing,
+      PullCredentials credentials) {
     List<NodeFile> files = new ArrayList<>(trust(config, directory));
     List<Note> notes = new ArrayList<>();
     for (Source source : config.sources()) {
@@ -66,14 +79,16 @@ public final class Containerd {
       }
       if (!usable.isEmpty()) {
         files.add(
-            file(
-                directory,
-                source.source(),
+            new NodeFile(
+                directory + "/" + source.source() + "/" + HOSTS_FILE,
+                NodeFile.Kind.HOSTS,
                 hosts(
                     config,
                     source,
                     usable,
-                    existing.getOrDefault(source.source(), HostCertificates.NONE))));
+                    existing.getOrDefault(source.source(), HostCertificates.NONE),
+                    credentials),
+                usable.stream().anyMatch(e -> credentials.basic(e.location()).isPresent())));
       } else if (source.never()) {
         files.add(file(directory, source.source(), blocked(config, source.source())));
       }
@@ -90,12 +105,19 @@ public final class Containerd {
   }
 
   private static String hosts(
-      NodeConfig config, Source source, List<Endpoint> endpoints, HostCertificates own) {
+      NodeConfig config,
+      Source source,
+      List<Endpoint> endpoints,
+      HostCertificates own,
+      PullCredentials credentials) {
     Toml toml = new Toml().comment(NodeFile.marker(config));
     if (source.never()) {
       Endpoint last = endpoints.getLast();
       toml.put("server", url(last));
       host(config, last, toml);
+      credentials
+          .basic(last.location())
+          .ifPresent(basic -> toml.table("header").put("Authorization", basic));
     } else {
       if (!own.authorities().isEmpty()) {
         toml.put("ca", own.authorities());
@@ -107,6 +129,10 @@ public final class Containerd {
     for (Endpoint endpoint : endpoints) {
       toml.table("host", url(endpoint));
       host(config, endpoint, toml);
+      credentials
+          .basic(endpoint.location())
+          .ifPresent(
+              basic -> toml.table("host", url(endpoint), "header").put("Authorization", basic));
     }
     return toml.toString();
   }

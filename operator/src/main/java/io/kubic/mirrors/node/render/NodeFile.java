@@ -10,13 +10,22 @@ import java.util.Comparator;
  *
  * @param path absolute, as the host sees it
  * @param content UTF-8
+ * @param secret whether it holds a password: then only root may read it
  */
-public record NodeFile(String path, Kind kind, String content) implements Comparable<NodeFile> {
+public record NodeFile(String path, Kind kind, String content, boolean secret)
+    implements Comparable<NodeFile> {
+  public NodeFile(String path, Kind kind, String content) {
+    this(path, kind, content, false);
+  }
+
   /** Every file of ours begins with this; a file without it is not ours. */
   public static final String MARKER = "# Managed by Mirror Operator";
 
   /** 0644: rootless users read the same files. */
-  public static final String MODE = "rw-r--r--";
+  private static final String MODE = "rw-r--r--";
+
+  /** 0600: for files with passwords. */
+  public static final String SECRET_MODE = "rw-------";
 
   private static final Comparator<NodeFile> ORDER =
       Comparator.comparing(NodeFile::kind).thenComparing(NodeFile::path);
@@ -24,6 +33,8 @@ public record NodeFile(String path, Kind kind, String content) implements Compar
   /** In the order of being written. */
   public enum Kind {
     TRUST,
+    /** The one file that is shared with others; see {@link AuthFile}. */
+    AUTH,
     HOSTS,
     DROP_IN,
     /** For a person, not for a host: a patch of an operating system that only has an API. */
@@ -35,6 +46,16 @@ public record NodeFile(String path, Kind kind, String content) implements Compar
         + " for NodeRegistryConfig '"
         + config.name()
         + "' (mirrors.kubic.io); do not edit.";
+  }
+
+  /** As in {@code rw-r--r--}. */
+  public String mode() {
+    return secret ? SECRET_MODE : MODE;
+  }
+
+  @Override
+  public String toString() {
+    return path;
   }
 
   public byte[] bytes() {

@@ -20,6 +20,26 @@ public enum Preview {
 
   /** The files, and what the runtime cannot be told. */
   public Rendering render(NodeConfig config) {
+    Rendering rendering = without(config);
+    return config.credentials() == null
+        ? rendering
+        : rendering.and(new Rendering(List.of(), List.of(new Note("credentials", false, login()))));
+  }
+
+  /** Passwords are on nodes only: in no ConfigMap, and on no terminal. */
+  private String login() {
+    return switch (this) {
+      case containerd, k3s, rke2, docker ->
+          "credentials are not shown; on a node every mirror that has some gets a header"
+              + " Authorization in hosts.toml";
+      case crio, podman -> "credentials are not shown; on a node they are in " + AuthFile.PATH;
+      case talos -> "credentials are not shown; add a RegistryAuthConfig for the mirror";
+      case bottlerocket ->
+          "credentials are not shown; add settings.container-registry.credentials for the mirror";
+    };
+  }
+
+  private Rendering without(NodeConfig config) {
     return switch (this) {
       case containerd -> Containerd.render(config, "/etc/containerd/certs.d", Map.of());
       case k3s, rke2 ->

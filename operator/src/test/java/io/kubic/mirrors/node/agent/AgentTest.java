@@ -30,6 +30,7 @@ import org.junit.jupiter.api.io.TempDir;
 class AgentTest {
   private static final String HOSTS = "etc/containerd/certs.d/registry.opensuse.org/hosts.toml";
   private static final String DROP_IN = "etc/containers/registries.conf.d/50-mirror-operator.conf";
+  private static final String AUTH = "run/containers/0/auth.json";
   private static final String CONFIG_PATH =
       "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = \"/etc/containerd/certs.d\"\n";
 
@@ -37,6 +38,7 @@ class AgentTest {
   private final List<String> lines = new ArrayList<>();
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private boolean mirrorAnswers = true;
+  private Prober.@Nullable Login asked;
   private Instant now = Instant.parse("2026-01-01T00:00:00Z");
   private @Nullable Agent agent;
 
@@ -217,6 +219,7 @@ class AgentTest {
         new Agent(
             "n",
             directory.resolve("nodeconfig.json"),
+            directory.resolve("config.json"),
             new HostRoot(host()),
             "1 2 0:1 / / rw - overlay overlay rw,lowerdir=/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs\n",
             _ -> new Fake(),
@@ -224,6 +227,85 @@ class AgentTest {
             Clock.systemUTC(),
             lines::add);
     assertThat(round().runtime()).isEqualTo("containerd");
+  }
+
+  @Test
+  void loginsAreWrittenForRootAloneAndSaidNowhere() throws Exception {
+    put(AUTH, "{\"auths\": {\"other.example\": {\"auth\": \"b3RoZXI6eA==\"}}}");
+    Files.setPosixFilePermissions(
+        host().resolve(AUTH), PosixFilePermissions.fromString("rw-r-----"));
+    Map<String, String> before = tree();
+    login("cHVsbDpzZWNyZXQ=", "1");
+    NodeState state = round();
+    assertThat(state.ready()).as(state.toJson()).isTrue();
+    assertThat(text(HOSTS))
+        .contains("[host.\"https://10.96.1.2:5000/v2/registry.opensuse.org\".header]")
+        .contains("Authorization = \"Basic cHVsbDpzZWNyZXQ=\"");
+    assertThat(text(AUTH)).contains("10.96.1.2:5000").contains("b3RoZXI6eA==");
+    for (String path : List.of(HOSTS, AUTH, "var/lib/mirror-operator/journal.json")) {
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(host().resolve(path))))
+          .as(path)
+          .isEqualTo("rw-------");
+    }
+    assertThat(text(DROP_IN)).doesNotContain("cHVsbDpzZWNyZXQ=");
+    assertThat(Objects.requireNonNull(asked).basic()).isEqualTo("Basic cHVsbDpzZWNyZXQ=");
+    assertThat(lines + state.toString() + asked).doesNotContain("cHVsbDpzZWNyZXQ=");
+
+    login("cHVsbDpvdGhlcg==", "2");
+    round();
+    assertThat(text(AUTH)).contains("cHVsbDpvdGhlcg==").doesNotContain("cHVsbDpzZWNyZXQ=");
+    configure("AllowContactingSource", ", \"remove\": true");
+    assertThat(round().ready()).isTrue();
+    assertThat(tree()).isEqualTo(before);
+  }
+
+  @Test
+  void aLoginOfSomebodyElseIsNeverTouched() throws Exception {
+    put(AUTH, "{\"auths\": {\"10.96.1.2:5000\": {\"auth\": \"bWU6eA==\"}}}");
+    Map<String, String> before = tree();
+    login("cHVsbDpzZWNyZXQ=", "1");
+    NodeState state = round();
+    assertThat(state.reason()).isEqualTo(NodeReason.ForeignConflict);
+    assertThat(state.message()).contains("podman logout 10.96.1.2:5000").doesNotContain("bWU6eA");
+    configure("AllowContactingSource", ", \"remove\": true");
+    round();
+    assertThat(tree()).isEqualTo(before);
+  }
+
+  @Test
+  void whoLogsInMeanwhileStaysLoggedIn() throws Exception {
+    login("cHVsbDpzZWNyZXQ=", "1");
+    round();
+    put(
+        AUTH,
+        text(AUTH).replace("\"auths\" : {", "\"auths\" : {\"x.example\": {\"auth\": \"eDp5\"},"));
+    assertThat(round().ready()).isTrue();
+    configure("AllowContactingSource", "");
+    round();
+    assertThat(text(AUTH)).contains("eDp5").doesNotContain("10.96.1.2");
+    assertThat(text(HOSTS)).doesNotContain("Authorization");
+    login("cHVsbDpzZWNyZXQ=", "1");
+    Files.writeString(host().resolve(AUTH), "no json");
+    assertThat(round().reason()).isEqualTo(NodeReason.PreexistingInvalid);
+    assertThat(text(AUTH)).isEqualTo("no json");
+  }
+
+  @Test
+  void alreadyReadableLoginsAreClosedAgain() throws Exception {
+    login("cHVsbDpzZWNyZXQ=", "1");
+    round();
+    Files.setPosixFilePermissions(
+        host().resolve(HOSTS), PosixFilePermissions.fromString("rw-r--r--"));
+    round();
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(host().resolve(HOSTS))))
+        .isEqualTo("rw-------");
+  }
+
+  private void login(String auth, String version) throws IOException {
+    configure("AllowContactingSource", ", \"credentials\": \"" + version + "\"");
+    Files.writeString(
+        directory.resolve("config.json"),
+        "{\"auths\": {\"10.96.1.2:5000\": {\"auth\": \"" + auth + "\"}}}");
   }
 
   @Test
@@ -341,6 +423,7 @@ class AgentTest {
           new Agent(
               "n",
               directory.resolve("nodeconfig.json"),
+              directory.resolve("config.json"),
               new HostRoot(host()),
               "",
               _ -> new Fake(),
@@ -418,7 +501,11 @@ class AgentTest {
 
     @Override
     public Sight resolve(
-        Endpoint endpoint, @Nullable String authorities, @Nullable ImageName image) {
+        Endpoint endpoint,
+        @Nullable String authorities,
+        @Nullable ImageName image,
+        @Nullable Login login) {
+      asked = login;
       return look(endpoint, authorities);
     }
   }

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -74,7 +75,8 @@ class DetectionTest {
   void podmanIsKnownByWhatItsPackageBrings(@TempDir Path root) throws IOException {
     write(root, "/etc/containers/policy.json", "{}");
     assertThat(detect(root, ""))
-        .containsExactly(new Target.Library(List.of(Runtime.PODMAN), "/etc/containers"));
+        .containsExactly(
+            new Target.Library(List.of(Runtime.PODMAN), "/etc/containers", Optional.empty()));
   }
 
   @Test
@@ -85,10 +87,13 @@ class DetectionTest {
             missing -> assertThat(missing).isInstanceOf(Target.Unconfigured.class),
             library ->
                 assertThat(library)
-                    .isEqualTo(new Target.Library(List.of(Runtime.CRIO), "/etc/containers")));
+                    .isEqualTo(
+                        new Target.Library(
+                            List.of(Runtime.CRIO), "/etc/containers", Optional.empty())));
     write(root, "/etc/crio/crio.conf.d/9.conf", "[crio.image]\nauto_reload_registries = true\n");
     assertThat(detect(root, own))
-        .containsExactly(new Target.Library(List.of(Runtime.CRIO), "/etc/containers"));
+        .containsExactly(
+            new Target.Library(List.of(Runtime.CRIO), "/etc/containers", Optional.empty()));
   }
 
   @Test

@@ -85,6 +85,7 @@ class RestoreTest {
     return new Agent(
         "n",
         file,
+        file.resolveSibling("config.json"),
         new HostRoot(host),
         "",
         _ ->
@@ -96,7 +97,10 @@ class RestoreTest {
 
               @Override
               public Sight resolve(
-                  Endpoint endpoint, @Nullable String authorities, @Nullable ImageName image) {
+                  Endpoint endpoint,
+                  @Nullable String authorities,
+                  @Nullable ImageName image,
+                  @Nullable Login login) {
                 return look(endpoint, authorities);
               }
             },
@@ -133,6 +137,14 @@ class RestoreTest {
                     random.nextInt(2)));
       }
     }
+    int login = random.nextInt(4);
+    if (login > 0) {
+      more += ", \"credentials\": \"" + login + "\"";
+    }
+    Files.writeString(
+        file.resolveSibling("config.json"),
+        "{\"auths\": {\"m0.lan:5000\": {\"auth\": \"%s\"}, \"m1.lan:5000\": {\"auth\": \"eDp5\"}}}"
+            .formatted(List.of("YTpi", "YTpj", "YTpk").get(login % 3)));
     Files.writeString(
         file, "{\"name\": \"d\", \"sources\": [" + String.join(",", sources) + "]" + more + "}");
   }
@@ -154,6 +166,9 @@ class RestoreTest {
                 "etc/containers/certs.d",
                 "etc/containers/certs.d/m1.lan:5000",
                 "etc/docker",
+                "run",
+                "run/containers",
+                "run/containers/0",
                 "var",
                 "var/lib"));
     for (String name : directories) {
@@ -177,6 +192,18 @@ class RestoreTest {
       if (random.nextBoolean()) {
         file(host, path, "server = \"https://x" + random.nextInt(9) + ".example\"\n", random);
       }
+    }
+    if (random.nextBoolean()) {
+      file(
+          host,
+          "run/containers/0/auth.json",
+          List.of(
+                  "{}",
+                  "{\"auths\": {\"other.example\": {\"auth\": \"bzpv\"}}}",
+                  "{\"auths\":{\"m0.lan:5000\":{\"auth\":\"bTpt\"}},\"credHelpers\":{\"x\":\"y\"}}",
+                  "no json")
+              .get(random.nextInt(4)),
+          random);
     }
     if (random.nextBoolean()) {
       file(

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class HostFilesTest {
+  private static final SortedMap<String, SortedMap<String, String>> NONE = new TreeMap<>();
   private static final String CERTS = "/etc/containerd/certs.d";
   private static final String CA = CERTS + "/10.96.1.2:5000/mirror-operator.crt";
   private static final String HOSTS = CERTS + "/registry.opensuse.org/hosts.toml";
@@ -40,11 +42,11 @@ class HostFilesTest {
     Map<String, String> before = tree(root);
     HostFiles files = new HostFiles(new HostRoot(root));
     assertThat(files.acquire()).isTrue();
-    assertThat(files.bring(CONFIG, all("1"), List.of(), Optional::empty))
+    assertThat(files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty))
         .isEqualTo(new Outcome.Applied(List.of(CA, HOSTS, DROP_IN)));
     assertThat(tree(root)).isNotEqualTo(before);
     assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(at(root, HOSTS))))
-        .isEqualTo(NodeFile.MODE);
+        .isEqualTo("rw-r--r--");
     assertThat(files.journal().hash()).isEqualTo(CONFIG.hash());
     assertThat(files.restore(List.of())).isInstanceOf(Outcome.Applied.class);
     assertThat(tree(root)).isEqualTo(before);
@@ -56,11 +58,11 @@ class HostFilesTest {
   void aSecondRoundWritesNothing(@TempDir Path root) throws IOException {
     host(root);
     HostFiles files = new HostFiles(new HostRoot(root));
-    files.bring(CONFIG, all("1"), List.of(), Optional::empty);
+    files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty);
     Object inode = Files.getAttribute(at(root, HOSTS), "unix:ino");
     Object journal =
         Files.getAttribute(at(root, "/var/lib/mirror-operator/journal.json"), "unix:ino");
-    assertThat(files.bring(CONFIG, all("1"), List.of(), Optional::empty))
+    assertThat(files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty))
         .isEqualTo(new Outcome.Applied(List.of()));
     assertThat(Files.getAttribute(at(root, HOSTS), "unix:ino")).isEqualTo(inode);
     assertThat(Files.getAttribute(at(root, "/var/lib/mirror-operator/journal.json"), "unix:ino"))
@@ -71,14 +73,14 @@ class HostFilesTest {
   void whenTheProofFailsTheFormerFilesAreBack(@TempDir Path root) throws IOException {
     host(root);
     HostFiles files = new HostFiles(new HostRoot(root));
-    files.bring(CONFIG, all("1"), List.of(), Optional::empty);
+    files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty);
     Map<String, String> first = tree(root);
     assertThat(
             files.bring(
-                CONFIG, List.of(hosts("2")), List.of(), () -> Optional.of("does not serve")))
+                CONFIG, List.of(hosts("2")), List.of(), NONE, () -> Optional.of("does not serve")))
         .isEqualTo(new Outcome.RolledBack("does not serve"));
     assertThat(tree(root)).isEqualTo(first);
-    assertThat(files.bring(CONFIG, List.of(hosts("2")), List.of(), Optional::empty))
+    assertThat(files.bring(CONFIG, List.of(hosts("2")), List.of(), NONE, Optional::empty))
         .isInstanceOf(Outcome.Applied.class);
     assertThat(Files.readString(at(root, HOSTS))).isEqualTo(hosts("2").content());
     assertThat(at(root, DROP_IN)).doesNotExist();
@@ -92,7 +94,7 @@ class HostFilesTest {
     Files.writeString(at(root, HOSTS), "server = \"https://theirs.example\"\n");
     Map<String, String> before = tree(root);
     HostFiles files = new HostFiles(new HostRoot(root));
-    assertThat(files.bring(CONFIG, all("1"), List.of(), Optional::empty))
+    assertThat(files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty))
         .isEqualTo(new Outcome.Failed(HOSTS + " is not ours"));
     assertThat(tree(root)).isEqualTo(before);
     assertThat(files.restore(List.of(HOSTS))).isEqualTo(new Outcome.Applied(List.of()));
@@ -105,7 +107,7 @@ class HostFilesTest {
     host(root);
     Files.createSymbolicLink(at(root, CERTS + "/registry.opensuse.org"), elsewhere);
     HostFiles files = new HostFiles(new HostRoot(root));
-    assertThat(files.bring(CONFIG, List.of(hosts("1")), List.of(), Optional::empty))
+    assertThat(files.bring(CONFIG, List.of(hosts("1")), List.of(), NONE, Optional::empty))
         .isInstanceOf(Outcome.Failed.class);
     assertThat(elsewhere).isEmptyDirectory();
   }
@@ -114,9 +116,9 @@ class HostFilesTest {
   void whatSomebodyWroteIntoOurFileIsKeptAside(@TempDir Path root) throws IOException {
     host(root);
     HostFiles files = new HostFiles(new HostRoot(root));
-    files.bring(CONFIG, all("1"), List.of(), Optional::empty);
+    files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty);
     Files.writeString(at(root, HOSTS), "mine = true\n");
-    assertThat(files.bring(CONFIG, all("1"), List.of(), Optional::empty))
+    assertThat(files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty))
         .isEqualTo(new Outcome.Applied(List.of(HOSTS)));
     try (Stream<Path> kept = Files.list(at(root, "/var/lib/mirror-operator/kept"))) {
       assertThat(kept.toList())
@@ -129,7 +131,7 @@ class HostFilesTest {
   void aLostJournalDoesNotLoseOurFiles(@TempDir Path root) throws IOException {
     host(root);
     HostFiles files = new HostFiles(new HostRoot(root));
-    files.bring(CONFIG, all("1"), List.of(), Optional::empty);
+    files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty);
     Files.writeString(at(root, "/var/lib/mirror-operator/journal.json"), "{\"half");
     assertThat(files.restore(List.of(CA, HOSTS, DROP_IN)))
         .isEqualTo(new Outcome.Applied(List.of(CA, HOSTS, DROP_IN)));
@@ -140,7 +142,7 @@ class HostFilesTest {
   void whatADeadProcessLeftBesideTheFilesIsSwept(@TempDir Path root) throws IOException {
     host(root);
     HostFiles files = new HostFiles(new HostRoot(root));
-    files.bring(CONFIG, all("1"), List.of(), Optional::empty);
+    files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty);
     Path staged = at(root, CERTS + "/registry.opensuse.org/.hosts.toml.mirror-operator-tmp");
     Path journal = at(root, "/var/lib/mirror-operator/.journal.json.mirror-operator-tmp");
     Files.writeString(staged, "half");
@@ -186,6 +188,7 @@ class HostFilesTest {
                               CONFIG,
                               wanted,
                               List.of(),
+                              NONE,
                               () -> {
                                 throw new IllegalStateException("died");
                               }))
@@ -194,12 +197,12 @@ class HostFilesTest {
           case 1 -> {
             Map<String, String> former = tree(root);
             Outcome outcome =
-                files.bring(CONFIG, wanted, List.of(), () -> Optional.of("does not serve"));
+                files.bring(CONFIG, wanted, List.of(), NONE, () -> Optional.of("does not serve"));
             assertThat(outcome).as(at).isNotInstanceOf(Outcome.Applied.class);
             assertThat(contents(root)).as(at).isEqualTo(contents(former));
           }
           default -> {
-            assertThat(files.bring(CONFIG, wanted, List.of(), Optional::empty))
+            assertThat(files.bring(CONFIG, wanted, List.of(), NONE, Optional::empty))
                 .as(at)
                 .isInstanceOf(Outcome.Applied.class);
             Map<String, String> ours =

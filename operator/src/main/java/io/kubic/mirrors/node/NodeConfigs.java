@@ -1,30 +1,34 @@
-package io.kubic.mirrors.controller.nodeconfig;
+package io.kubic.mirrors.node;
 
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Pull;
-import io.kubic.mirrors.node.Location;
-import io.kubic.mirrors.node.NodeConfig;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
-/** Resolves a NodeRegistryConfig into the document that agents are given; pure. */
-final class NodeConfigs {
+/**
+ * Resolves a NodeRegistryConfig into the document that agents are given: the same for a cluster and
+ * for {@code kubectl mirror render}.
+ */
+public final class NodeConfigs {
   private NodeConfigs() {}
 
   /**
    * @param derived source host to location, from the lists that fill the registry
    * @param authorities {@code host:port} to CA bundle in PEM
+   * @param credentials as of {@link NodeConfig#credentials}
    * @throws InvalidSpecException naming the field that cannot be carried out
    */
-  static NodeConfig of(
+  public static NodeConfig of(
       String name,
       NodeRegistryConfigSpec spec,
       Map<String, String> derived,
-      Map<String, String> authorities) {
+      Map<String, String> authorities,
+      @Nullable String credentials) {
     SortedMap<String, NodeConfig.Source> sources = new TreeMap<>();
     derived.forEach(
         (host, location) ->
@@ -52,12 +56,12 @@ final class NodeConfigs {
       sources.put(
           mirror.source(), new NodeConfig.Source(mirror.source(), endpoints, mirror.policy()));
     }
-    return document(name, spec, List.copyOf(sources.values()), authorities, false);
+    return document(name, spec, List.copyOf(sources.values()), authorities, credentials, false);
   }
 
   /** Takes everything back. */
-  static NodeConfig removal(String name, NodeRegistryConfigSpec spec) {
-    return document(name, spec, List.of(), Map.of(), true);
+  public static NodeConfig removal(String name, NodeRegistryConfigSpec spec) {
+    return document(name, spec, List.of(), Map.of(), null, true);
   }
 
   private static NodeConfig document(
@@ -65,6 +69,7 @@ final class NodeConfigs {
       NodeRegistryConfigSpec spec,
       List<NodeConfig.Source> sources,
       Map<String, String> authorities,
+      @Nullable String credentials,
       boolean remove) {
     return new NodeConfig(
         name,
@@ -74,6 +79,7 @@ final class NodeConfigs {
         spec.shortNameMode(),
         spec.runtimes(),
         new TreeMap<>(authorities),
+        credentials,
         spec.dialTimeout(),
         new NodeConfig.Health(
             spec.health().interval(),

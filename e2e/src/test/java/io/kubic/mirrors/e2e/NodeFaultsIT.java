@@ -267,6 +267,7 @@ class NodeFaultsIT {
             "n",
             config,
             config.resolveSibling("logins.json"),
+            config.resolveSibling("verdict"),
             new HostRoot(host),
             "",
             settings -> new HttpProber(settings.dial(), Duration.ofSeconds(4)),

@@ -48,6 +48,15 @@ final class AgentCommand implements Callable<Integer> {
   private Path credentials;
 
   @Option(
+      names = "--verdict",
+      defaultValue = "/etc/mirror/pod/pull-failed",
+      paramLabel = "FILE",
+      description =
+          "With verify.mode Pull: why this node's pull of the probe failed, once it did; the node's"
+              + " former files come back then (default: ${DEFAULT-VALUE}).")
+  private Path verdict;
+
+  @Option(
       names = "--host-root",
       defaultValue = "/host",
       paramLabel = "DIR",
@@ -86,6 +95,7 @@ final class AgentCommand implements Callable<Integer> {
               nodeName,
               config,
               credentials,
+              verdict,
               new HostRoot(hostRoot),
               Files.readString(Path.of("/proc/self/mountinfo")),
               settings -> new HttpProber(settings.dial(), ANSWER),

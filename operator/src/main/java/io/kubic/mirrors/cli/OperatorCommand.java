@@ -16,7 +16,10 @@ import io.kubic.mirrors.controller.nodeconfig.NodeConfigReconciler;
 import io.kubic.mirrors.controller.registry.HttpRegistryProbe;
 import io.kubic.mirrors.controller.registry.RegistryReconciler;
 import io.kubic.mirrors.controller.support.Settings;
+import io.kubic.mirrors.oci.registry.Connection;
+import io.kubic.mirrors.oci.registry.Credentials;
 import io.kubic.mirrors.oci.registry.Transport;
+import io.kubic.mirrors.oci.registry.Trust;
 import io.kubic.mirrors.ops.HealthServer;
 import io.kubic.mirrors.ops.HealthServer.Answer;
 import java.io.IOException;
@@ -116,7 +119,22 @@ final class OperatorCommand implements Callable<Integer> {
             override.settingNamespaces(watched);
           }
         });
-    operator.register(new NodeConfigReconciler(settings, clock));
+    operator.register(
+        new NodeConfigReconciler(
+            settings,
+            (authority, caPem, dockerConfig) ->
+                Transport.standard("mirror-operator/" + Version.current())
+                    .connect(
+                        Connection.to(authority)
+                            .withTrust(
+                                Trust.system().plus(Trust.certificates(caPem, "the mirror's CA")))
+                            .withCredentials(
+                                dockerConfig.isEmpty()
+                                    ? Credentials.none()
+                                    : Credentials.fromDockerConfig(
+                                        dockerConfig, "the mirror's push credentials"))
+                            .withPush()),
+            clock));
     try (HealthServer health =
         new HealthServer(
             healthPort,

@@ -212,10 +212,15 @@ public record NodeRegistryConfigSpec(
   /** The proof a node gives. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Verify(
-      @JsonPropertyDescription("Resolve: TLS, token and a manifest, as the runtime would.")
+      @JsonPropertyDescription(
+              "Resolve: TLS, token and a manifest, as the runtime would. Pull: besides, the node's"
+                  + " kubelet pulls an image that only the mirror has, and its digest is compared.")
           @Default("Resolve")
           VerifyMode mode,
-      @JsonPropertyDescription("The image that is resolved.") @Size(max = 512)
+      @JsonPropertyDescription(
+              "The image that is resolved or pulled. Without one, Pull takes an image that the operator"
+                  + " pushes to the registry of registryRef.")
+          @Size(max = 512)
           @Nullable String image) {
     public Verify {
       mode = mode == null ? VerifyMode.Resolve : mode;
@@ -225,6 +230,7 @@ public record NodeRegistryConfigSpec(
   /** What is proven. */
   public enum VerifyMode {
     Resolve,
+    Pull,
     None
   }
 

@@ -23,8 +23,9 @@ import org.jspecify.annotations.Nullable;
  * The agents that run, and what they and the kubelets tell of them.
  *
  * @param newest revision of the newest template
+ * @param probe digest of the image that nodes must have pulled; null when they need not
  */
-record AgentPods(List<Pod> pods, String newest) {
+record AgentPods(List<Pod> pods, String newest, @Nullable String probe) {
   private static final int LOG_LINES = 50;
   private static final int MAX_FAILING = 20;
 
@@ -41,6 +42,26 @@ record AgentPods(List<Pod> pods, String newest) {
 
   private static boolean isLeaving(Pod pod) {
     return pod.getMetadata().getDeletionTimestamp() != null;
+  }
+
+  /** Those that have the newest template, and are not on their way out. */
+  List<Pod> newer() {
+    return pods.stream().filter(pod -> !isLeaving(pod) && isNewest(pod)).toList();
+  }
+
+  /** Nodes that are ready, and have yet to pull the probe. */
+  List<String> waiting() {
+    return newer().stream()
+        .filter(pod -> readySince(pod) != null && provenSince(pod) == null)
+        .map(pod -> pod.getSpec().getNodeName())
+        .sorted()
+        .toList();
+  }
+
+  private @Nullable Instant provenSince(Pod pod) {
+    return probe == null || PullProof.annotation(pod, PullProof.PULLED).equals(probe)
+        ? readySince(pod)
+        : null;
   }
 
   /** Those that still have an older template, and are not on their way out. */
@@ -133,7 +154,7 @@ record AgentPods(List<Pod> pods, String newest) {
                 node,
                 pod.getMetadata().getName(),
                 isNewest(pod),
-                readySince(pod),
+                isNewest(pod) ? provenSince(pod) : readySince(pod),
                 wrong.contains(node),
                 isLeaving(pod),
                 !unreachable.contains(node)));

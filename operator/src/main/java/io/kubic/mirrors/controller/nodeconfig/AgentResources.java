@@ -151,6 +151,23 @@ final class AgentResources {
             });
     volumes.add(Pods.scratch("tmp", "16Mi"));
     mounts.add(Pods.writable("tmp", "/tmp"));
+    if (spec.verify().mode() == NodeRegistryConfigSpec.VerifyMode.Pull) {
+      // The bad news reaches the agent through its own pod: it has no API to ask.
+      volumes.add(
+          new VolumeBuilder()
+              .withName("pod")
+              .withNewDownwardAPI()
+              .addNewItem()
+              .withPath("pull-failed")
+              .withNewFieldRef()
+              .withApiVersion("v1")
+              .withFieldPath("metadata.annotations['" + PullProof.FAILED + "']")
+              .endFieldRef()
+              .endItem()
+              .endDownwardAPI()
+              .build());
+      mounts.add(Pods.readOnly("pod", "/etc/mirror/pod"));
+    }
     int index = 0;
     for (HostMount mount : HostMount.of(runtimes, spec.credentialsSecretRef() != null)) {
       String volume = "host-" + index++;

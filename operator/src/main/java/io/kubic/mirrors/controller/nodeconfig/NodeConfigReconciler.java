@@ -43,6 +43,7 @@ import io.kubic.mirrors.controller.support.StatusPatch;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.NodeConfigs;
 import io.kubic.mirrors.node.PullCredentials;
+import io.kubic.mirrors.oci.RegistryException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -86,6 +87,7 @@ public final class NodeConfigReconciler
   private static final int LOG_LINES = 50;
 
   private final Settings settings;
+  private final MirrorStores stores;
   private final Clock clock;
   private @Nullable InformerEventSource<DaemonSet, NodeRegistryConfig> daemonSets;
   private @Nullable InformerEventSource<ConfigMap, NodeRegistryConfig> configMaps;
@@ -95,8 +97,12 @@ public final class NodeConfigReconciler
   private @Nullable InformerEventSource<Node, NodeRegistryConfig> nodes;
   private @Nullable EventSourceContext<NodeRegistryConfig> sources;
 
-  public NodeConfigReconciler(Settings settings, Clock clock) {
+  /**
+   * @param stores opens mirrors for the probe image of {@code verify.mode: Pull}
+   */
+  public NodeConfigReconciler(Settings settings, MirrorStores stores, Clock clock) {
     this.settings = settings;
+    this.stores = stores;
     this.clock = clock;
   }
 
@@ -237,6 +243,18 @@ public final class NodeConfigReconciler
     }
   }
 
+  private ProbeImage probe(Resolution.Resolved resolved) {
+    return resolved.mirror().isEmpty()
+        ? ProbeImage.prepare(resolved.config(), "", null)
+        : ProbeImage.prepare(
+            resolved.config(),
+            resolved.mirror().get().authority(),
+            stores.open(
+                resolved.mirror().get().authority(),
+                resolved.mirror().get().caPem(),
+                resolved.mirror().get().dockerConfig()));
+  }
+
   private References references(Context<NodeRegistryConfig> context) {
     return new References(
         context.getClient(),
@@ -256,6 +274,19 @@ public final class NodeConfigReconciler
     Optional<DaemonSet> present = present(config);
     boolean paused = config.getSpec().rollout().paused() && present.isPresent();
     AgentResources.Payload holding = holding(config);
+    Optional<ProbeImage> probe = Optional.empty();
+    if (config.getSpec().verify().mode() == NodeRegistryConfigSpec.VerifyMode.Pull) {
+      try {
+        probe = Optional.of(probe(resolved));
+      } catch (RegistryException e) {
+        return update(
+            config,
+            status.waiting(
+                "ProbeNotPushed",
+                "the mirror does not take the image that nodes are to pull: " + e.getMessage()),
+            LOOK_OFTEN);
+      }
+    }
     if (!paused && (present.isEmpty() ? selected.size() > 1 : isStarting(present.get(), holding))) {
       // Whoever starts the agents of all nodes with one configuration gives it to all at once.
       DaemonSet daemonSet = applied(config, holding, context);
@@ -264,7 +295,14 @@ public final class NodeConfigReconciler
     DaemonSet daemonSet = paused ? present.get() : applied(config, payload, context);
     String newest = AgentResources.revision(template(daemonSet));
     AgentPods pods =
-        new AgentPods(context.getSecondaryResourcesAsStream(Pod.class).toList(), newest);
+        new AgentPods(
+            context.getSecondaryResourcesAsStream(Pod.class).toList(),
+            newest,
+            probe.map(ProbeImage::digest).orElse(null));
+    if (probe.isPresent() && !paused && isObserved(daemonSet)) {
+      new PullProof(context.getClient(), settings, config.getMetadata().getName(), Owner.of(config))
+          .advance(pods.newer(), probe.get(), clock.instant());
+    }
     List<FailingNode> failing = pods.failing(context.getClient(), clock.instant());
     NodeRegistryConfigSpec.Rollout rollout = config.getSpec().rollout();
     Rollout.Step step =
@@ -275,7 +313,8 @@ public final class NodeConfigReconciler
       // The cache may be behind what was done a moment ago; the server is not.
       List<Pod> live = live(config, context);
       step =
-          new AgentPods(live, newest).step(rollout, daemonSet, failing, selected, clock.instant());
+          new AgentPods(live, newest, pods.probe())
+              .step(rollout, daemonSet, failing, selected, clock.instant());
       replace(step.replace(), live, context);
     }
     NodeRegistryConfigStatus next =
@@ -284,6 +323,7 @@ public final class NodeConfigReconciler
             daemonSet,
             failing,
             pods.caHashes(),
+            pods.waiting(),
             selected,
             step,
             paused,
@@ -380,7 +420,9 @@ public final class NodeConfigReconciler
       return;
     }
     String newest = AgentResources.revision(template(daemonSet));
-    new AgentPods(live(config, context), newest).older().forEach(new Applier(context)::delete);
+    new AgentPods(live(config, context), newest, null)
+        .older()
+        .forEach(new Applier(context)::delete);
   }
 
   /** What nodes get, for people, and for nodes that only have an API. */
@@ -470,7 +512,7 @@ public final class NodeConfigReconciler
     replaceAll(config, daemonSet, context);
     DaemonSetStatus state = daemonSet.getStatus();
     List<String> left =
-        new AgentPods(live(config, context), AgentResources.revision(template(daemonSet)))
+        new AgentPods(live(config, context), AgentResources.revision(template(daemonSet)), null)
             .unproven();
     if (isObserved(daemonSet)
         && Objects.equals(state.getCurrentNumberScheduled(), state.getDesiredNumberScheduled())

@@ -113,6 +113,7 @@ final class NodeConfigStatus {
       DaemonSet daemonSet,
       List<FailingNode> failing,
       List<CaHash> caHashes,
+      List<String> unpulled,
       List<ClusterNode> selected,
       Rollout.Step step,
       boolean paused,
@@ -134,8 +135,19 @@ final class NodeConfigStatus {
         state.getObservedGeneration() != null
             && state.getObservedGeneration().equals(daemonSet.getMetadata().getGeneration());
     boolean done =
-        seen && updated == desired && ready == desired && hash.equals(applied(daemonSet));
-    String progress = ready + " of " + desired + " nodes are ready, " + updated + " updated";
+        seen
+            && updated == desired
+            && ready == desired
+            && unpulled.isEmpty()
+            && hash.equals(applied(daemonSet));
+    String progress =
+        ready
+            + " of "
+            + desired
+            + " nodes are ready, "
+            + updated
+            + " updated"
+            + (unpulled.isEmpty() ? "" : ", " + unpulled.getFirst() + " has yet to pull the probe");
     if (seen && desired == 0) {
       conditions.progressing("NoNodes", "no node matches spec.nodeSelector");
     } else if (done) {

@@ -53,6 +53,7 @@ final class References {
     Map<String, String> authorities = new TreeMap<>();
     List<String> caSha256 = new ArrayList<>();
     String authority = null;
+    Optional<Resolution.Mirror> mirror = Optional.empty();
     ObjectRef ref = spec.registryRef();
     if (ref != null) {
       Optional<MirrorRegistry> registry = registries.apply(ref);
@@ -82,8 +83,11 @@ final class References {
             "NothingMirrored",
             "no MirrorList has filled " + shown + " yet; nodes stay as they are");
       }
+      String pem = pem(bundle.name(), ref.namespace());
+      if (spec.verify().mode() == NodeRegistryConfigSpec.VerifyMode.Pull) {
+        mirror = Optional.of(new Resolution.Mirror(authority, pem, pushes(status, ref)));
+      }
       if (spec.trust().includeRegistryCA()) {
-        String pem = pem(bundle.name(), ref.namespace());
         if (pem.isBlank()) {
           return new Resolution.Waiting(
               "TrustNotFound",
@@ -112,7 +116,10 @@ final class References {
     ObjectRef login = spec.credentialsSecretRef();
     if (login == null) {
       return new Resolution.Resolved(
-          NodeConfigs.of(name, spec, derived, authorities, null), caSha256, PullCredentials.NONE);
+          NodeConfigs.of(name, spec, derived, authorities, null),
+          caSha256,
+          PullCredentials.NONE,
+          mirror);
     }
     String shown = "Secret " + login.namespace() + "/" + login.name();
     Secret secret = client.secrets().inNamespace(login.namespace()).withName(login.name()).get();
@@ -135,7 +142,17 @@ final class References {
     // The Secret's uid, which only its readers know, keeps anybody from guessing by the hash.
     String content = Hash.of(secret.getMetadata().getUid() + "\n" + credentials.toJson());
     return new Resolution.Resolved(
-        NodeConfigs.of(name, spec, derived, authorities, content), caSha256, credentials);
+        NodeConfigs.of(name, spec, derived, authorities, content), caSha256, credentials, mirror);
+  }
+
+  private String pushes(MirrorRegistryStatus status, ObjectRef registry) {
+    MirrorRegistryStatus.Credentials credentials = status.credentials();
+    LocalRef ref = credentials == null ? null : credentials.pushSecretRef();
+    Secret secret =
+        ref == null
+            ? null
+            : client.secrets().inNamespace(registry.namespace()).withName(ref.name()).get();
+    return secret == null ? "" : Secrets.text(secret, ".dockerconfigjson");
   }
 
   /** Of either type that Kubernetes knows; a plain pair is for the registry of registryRef only. */

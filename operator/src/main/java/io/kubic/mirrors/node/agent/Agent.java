@@ -76,6 +76,7 @@ public final class Agent {
   private final String node;
   private final Path file;
   private final Path logins;
+  private final Path verdict;
   private final HostRoot host;
   private final HostFiles files;
   private final String mountinfo;
@@ -105,6 +106,8 @@ public final class Agent {
    * @param node name of the node, for messages
    * @param file {@code nodeconfig.json}
    * @param logins {@link PullCredentials}, read when the configuration says that there are some
+   * @param verdict what was said from outside of this node, once it had the configuration: nothing,
+   *     or a time, a blank and why it is wrong
    * @param mountinfo content of {@code /proc/self/mountinfo}
    * @param executor runs looks at several mirrors at once
    * @param out takes lines of JSON
@@ -113,6 +116,7 @@ public final class Agent {
       String node,
       Path file,
       Path logins,
+      Path verdict,
       HostRoot host,
       String mountinfo,
       ProberFactory probers,
@@ -122,6 +126,7 @@ public final class Agent {
     this.node = node;
     this.file = file;
     this.logins = logins;
+    this.verdict = verdict;
     this.host = host;
     this.files = new HostFiles(host);
     this.mountinfo = mountinfo;
@@ -235,6 +240,10 @@ public final class Agent {
     if (current.remove()) {
       return remove(current, targets, journal, runtimes);
     }
+    Optional<String> rejected = rejected(current);
+    if (rejected.isPresent()) {
+      return reject(current, journal, rejected.get(), runtimes);
+    }
     if (targets.isEmpty()) {
       return state(
           NodeReason.RuntimeConfigRequired,
@@ -303,6 +312,36 @@ public final class Agent {
         }
         yield verdict(current, targets, plan, dark, withdrawn, runtimes);
       }
+    };
+  }
+
+  /** Why the configuration is not to stay, as far as anybody has said so. */
+  private Optional<String> rejected(NodeConfig current) throws IOException {
+    if (current.verify().mode() != VerifyMode.Pull || !Files.exists(verdict)) {
+      return Optional.empty();
+    }
+    String text = Files.readString(verdict, StandardCharsets.UTF_8).strip();
+    return text.isEmpty()
+        ? Optional.empty()
+        : Optional.of(text.substring(text.indexOf(' ') + 1).lines().findFirst().orElse(""));
+  }
+
+  private NodeState reject(NodeConfig current, Journal journal, String why, String runtimes) {
+    return switch (files.reject(current.hash())) {
+      case Outcome.Applied applied -> {
+        if (!applied.changed().isEmpty()) {
+          out.accept(Lines.applied(node, journal.hash(), applied.changed()));
+        }
+        yield state(
+                NodeReason.ProbeFailed,
+                runtimes,
+                why + "; the former files of the node are back",
+                false)
+            .with(applied.changed().isEmpty() ? journal.hash() : "", List.of(), List.of());
+      }
+      case Outcome.Failed failed ->
+          state(NodeReason.WriteFailed, runtimes, failed.message(), false);
+      case Outcome.RolledBack back -> state(NodeReason.RolledBack, runtimes, back.message(), false);
     };
   }
 

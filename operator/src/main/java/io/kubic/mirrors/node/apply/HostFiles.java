@@ -2,6 +2,7 @@ package io.kubic.mirrors.node.apply;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.VerifyMode;
 import io.kubic.mirrors.node.HostMount;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.render.AuthFile;
@@ -156,107 +157,183 @@ public final class HostFiles implements Closeable {
       Supplier<Optional<String>> proof) {
     try {
       Journal before = journal();
-      SortedMap<String, NodeFile> targets = new TreeMap<>();
-      for (NodeFile file : wanted) {
-        if (file.kind() != NodeFile.Kind.AUTH && !isOurs(before, file.path())) {
-          return new Outcome.Failed(file.path() + " is not ours");
-        }
-        targets.put(file.path(), file);
-      }
-      SortedSet<String> known = new TreeSet<>(stale);
-      known.addAll(before.files().keySet());
-      known.addAll(before.intended());
-      known.addAll(targets.keySet());
-
-      Set<String> shared = new TreeSet<>(before.shared().keySet());
-      shared.addAll(entries.keySet());
-      SortedMap<String, Optional<String>> found = new TreeMap<>();
-      for (String path : known) {
-        found.put(path, shared.contains(path) ? host.read(path) : current(before, path));
-      }
-      List<NodeFile> writes =
-          targets.values().stream()
-              .filter(
-                  file ->
-                      !Optional.of(file.content()).equals(found.get(file.path()))
-                          || file.secret() && isOpen(file.path()))
-              .sorted()
-              .toList();
-      List<String> removals =
-          found.entrySet().stream()
-              .filter(
-                  e ->
-                      (e.getValue().isPresent() || before.shared().containsKey(e.getKey()))
-                          && !targets.containsKey(e.getKey()))
-              .map(Map.Entry::getKey)
-              .toList();
-      SortedMap<String, String> after = new TreeMap<>();
-      targets.values().forEach(file -> after.put(file.path(), file.content()));
-
-      if (writes.isEmpty() && removals.isEmpty()) {
-        sweep(known);
-        Optional<String> problem = proof.get();
-        if (problem.isPresent()) {
-          return new Outcome.Failed(problem.get());
-        }
-        commit(before, config, after, before.directories(), entries);
-        return new Outcome.Applied(List.of());
-      }
-
-      SortedSet<String> touched = new TreeSet<>(removals);
-      writes.forEach(file -> touched.add(file.path()));
-      List<String> directories = new ArrayList<>(before.directories());
-      for (NodeFile file : writes) {
-        missing(parent(file.path())).stream()
-            .filter(directory -> !directories.contains(directory))
-            .forEach(directories::add);
-      }
-      SortedSet<String> intended = new TreeSet<>(before.intended());
-      intended.addAll(touched);
-      SortedMap<String, SortedMap<String, String>> both = new TreeMap<>(before.shared());
-      entries.forEach(
-          (path, ours) -> {
-            SortedMap<String, String> all = new TreeMap<>(before.entries(path));
-            all.putAll(ours);
-            both.put(path, all);
-          });
-      Journal during =
-          new Journal(before.config(), before.hash(), before.files(), intended, directories, both);
-      write(during);
-      for (String path : touched) {
-        Optional<String> content = found.getOrDefault(path, Optional.empty());
-        String written = before.files().get(path);
-        if (content.isPresent()
-            && !shared.contains(path)
-            && written != null
-            && !content.get().equals(written)
-            && !before.intended().contains(path)) {
-          keep(path, content.get());
-        }
-      }
-      try {
-        for (NodeFile file : writes) {
-          if (file.kind() == NodeFile.Kind.AUTH && !before.shared().containsKey(file.path())) {
-            setAside(file.path());
-          }
-        }
-        change(writes, removals, during);
-        Optional<String> problem = proof.get();
-        if (problem.isPresent()) {
-          back(before, during, found, touched);
-          return new Outcome.RolledBack(problem.get());
-        }
-      } catch (IOException | UncheckedIOException e) {
-        back(before, during, found, touched);
-        throw e;
-      }
-      commit(before, config, after, directories, entries);
-      return new Outcome.Applied(List.copyOf(touched));
+      Journal.Former former =
+          config.verify().mode() != VerifyMode.Pull
+              ? null
+              : config.hash().equals(before.hash())
+                  ? before.former()
+                  : new Journal.Former(before.hash(), before.files(), before.shared());
+      return bring(before, config.name(), config.hash(), former, wanted, stale, entries, proof);
     } catch (UncheckedIOException e) {
       return new Outcome.Failed(message(Objects.requireNonNull(e.getCause())));
     } catch (IOException e) {
       return new Outcome.Failed(message(e));
     }
+  }
+
+  /**
+   * Brings back what was there before the configuration of {@code hash}, which a pull has shown to
+   * be wrong. Nothing happens when that one is not there (any more).
+   */
+  public Outcome reject(String hash) {
+    try {
+      Journal before = journal();
+      Journal.Former former = before.former();
+      if (former == null || !hash.equals(before.hash())) {
+        return new Outcome.Applied(List.of());
+      }
+      List<NodeFile> wanted = new ArrayList<>();
+      for (Map.Entry<String, String> file : former.files().entrySet()) {
+        String path = file.getKey();
+        String content = file.getValue();
+        SortedMap<String, String> ours = former.shared().get(path);
+        if (ours != null) {
+          String text = host.read(path).orElse(null);
+          content =
+              AuthFile.parse(text)
+                  .map(now -> now.with(ours, before.entries(path)).text())
+                  .orElse(text);
+          if (content == null) {
+            continue;
+          }
+        }
+        wanted.add(new NodeFile(path, kind(path), content, isSecret(path, content)));
+      }
+      return bring(
+          before,
+          before.config(),
+          former.hash(),
+          null,
+          wanted,
+          List.of(),
+          former.shared(),
+          Optional::empty);
+    } catch (UncheckedIOException e) {
+      return new Outcome.Failed(message(Objects.requireNonNull(e.getCause())));
+    } catch (IOException e) {
+      return new Outcome.Failed(message(e));
+    }
+  }
+
+  /** Of a file of an earlier run it is not known: hosts.toml and logins may hold passwords. */
+  private static boolean isSecret(String path, String content) {
+    return path.endsWith(".json") || content.contains("Authorization");
+  }
+
+  private Outcome bring(
+      Journal before,
+      String config,
+      String hash,
+      Journal.@Nullable Former former,
+      List<NodeFile> wanted,
+      Collection<String> stale,
+      SortedMap<String, SortedMap<String, String>> entries,
+      Supplier<Optional<String>> proof)
+      throws IOException {
+    SortedSet<String> none = new TreeSet<>();
+    SortedMap<String, NodeFile> targets = new TreeMap<>();
+    for (NodeFile file : wanted) {
+      if (file.kind() != NodeFile.Kind.AUTH && !isOurs(before, file.path())) {
+        return new Outcome.Failed(file.path() + " is not ours");
+      }
+      targets.put(file.path(), file);
+    }
+    SortedSet<String> known = new TreeSet<>(stale);
+    known.addAll(before.files().keySet());
+    known.addAll(before.intended());
+    known.addAll(targets.keySet());
+
+    Set<String> shared = new TreeSet<>(before.shared().keySet());
+    shared.addAll(entries.keySet());
+    SortedMap<String, Optional<String>> found = new TreeMap<>();
+    for (String path : known) {
+      found.put(path, shared.contains(path) ? host.read(path) : current(before, path));
+    }
+    List<NodeFile> writes =
+        targets.values().stream()
+            .filter(
+                file ->
+                    !Optional.of(file.content()).equals(found.get(file.path()))
+                        || file.secret() && isOpen(file.path()))
+            .sorted()
+            .toList();
+    List<String> removals =
+        found.entrySet().stream()
+            .filter(
+                e ->
+                    (e.getValue().isPresent() || before.shared().containsKey(e.getKey()))
+                        && !targets.containsKey(e.getKey()))
+            .map(Map.Entry::getKey)
+            .toList();
+    SortedMap<String, String> after = new TreeMap<>();
+    targets.values().forEach(file -> after.put(file.path(), file.content()));
+
+    if (writes.isEmpty() && removals.isEmpty()) {
+      sweep(known);
+      Optional<String> problem = proof.get();
+      if (problem.isPresent()) {
+        return new Outcome.Failed(problem.get());
+      }
+      commit(before, new Journal(config, hash, after, none, before.directories(), entries, former));
+      return new Outcome.Applied(List.of());
+    }
+
+    SortedSet<String> touched = new TreeSet<>(removals);
+    writes.forEach(file -> touched.add(file.path()));
+    List<String> directories = new ArrayList<>(before.directories());
+    for (NodeFile file : writes) {
+      missing(parent(file.path())).stream()
+          .filter(directory -> !directories.contains(directory))
+          .forEach(directories::add);
+    }
+    SortedSet<String> intended = new TreeSet<>(before.intended());
+    intended.addAll(touched);
+    SortedMap<String, SortedMap<String, String>> both = new TreeMap<>(before.shared());
+    entries.forEach(
+        (path, ours) -> {
+          SortedMap<String, String> all = new TreeMap<>(before.entries(path));
+          all.putAll(ours);
+          both.put(path, all);
+        });
+    Journal during =
+        new Journal(
+            before.config(),
+            before.hash(),
+            before.files(),
+            intended,
+            directories,
+            both,
+            before.former());
+    write(during);
+    for (String path : touched) {
+      Optional<String> content = found.getOrDefault(path, Optional.empty());
+      String written = before.files().get(path);
+      if (content.isPresent()
+          && !shared.contains(path)
+          && written != null
+          && !content.get().equals(written)
+          && !before.intended().contains(path)) {
+        keep(path, content.get());
+      }
+    }
+    try {
+      for (NodeFile file : writes) {
+        if (file.kind() == NodeFile.Kind.AUTH && !before.shared().containsKey(file.path())) {
+          setAside(file.path());
+        }
+      }
+      change(writes, removals, during);
+      Optional<String> problem = proof.get();
+      if (problem.isPresent()) {
+        back(before, during, found, touched);
+        return new Outcome.RolledBack(problem.get());
+      }
+    } catch (IOException | UncheckedIOException e) {
+      back(before, during, found, touched);
+      throw e;
+    }
+    commit(before, new Journal(config, hash, after, none, directories, entries, former));
+    return new Outcome.Applied(List.copyOf(touched));
   }
 
   /**
@@ -437,13 +514,7 @@ public final class HostFiles implements Closeable {
         removals.add(path);
       } else if (content != null && content.isPresent()) {
         if (!host.read(path).equals(content)) {
-          // Which of them held a password is not known any more: hosts.toml and logins may have.
-          writes.add(
-              new NodeFile(
-                  path,
-                  kind(path),
-                  content.get(),
-                  path.endsWith(".json") || content.get().contains("Authorization")));
+          writes.add(new NodeFile(path, kind(path), content.get(), isSecret(path, content.get())));
         }
       } else if (host.exists(path)) {
         removals.add(path);
@@ -460,15 +531,7 @@ public final class HostFiles implements Closeable {
             : path.endsWith(".toml") ? NodeFile.Kind.HOSTS : NodeFile.Kind.TRUST;
   }
 
-  private void commit(
-      Journal before,
-      NodeConfig config,
-      SortedMap<String, String> files,
-      List<String> directories,
-      SortedMap<String, SortedMap<String, String>> entries)
-      throws IOException {
-    Journal after =
-        new Journal(config.name(), config.hash(), files, new TreeSet<>(), directories, entries);
+  private void commit(Journal before, Journal after) throws IOException {
     if (!after.equals(before)) {
       write(after);
     }

@@ -7,6 +7,7 @@ import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What we did to a host, enough to take it back without asking anybody.
@@ -17,6 +18,7 @@ import java.util.TreeSet;
  * @param intended paths that were about to be written or removed when the journal was written;
  *     empty once they were proven
  * @param directories that we made, parents before children
+ * @param former kept while a configuration is proven from outside, by a pull; null otherwise
  * @param shared files that others write too, path to our entries in them
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
@@ -26,9 +28,28 @@ public record Journal(
     SortedMap<String, String> files,
     SortedSet<String> intended,
     List<String> directories,
-    SortedMap<String, SortedMap<String, String>> shared) {
+    SortedMap<String, SortedMap<String, String>> shared,
+    @Nullable Former former) {
   static final Journal EMPTY =
-      new Journal("", "", new TreeMap<>(), new TreeSet<>(), List.of(), new TreeMap<>());
+      new Journal("", "", new TreeMap<>(), new TreeSet<>(), List.of(), new TreeMap<>(), null);
+
+  /** What was there before the configuration that is not proven yet. */
+  @JsonInclude(JsonInclude.Include.NON_EMPTY)
+  public record Former(
+      String hash,
+      SortedMap<String, String> files,
+      SortedMap<String, SortedMap<String, String>> shared) {
+    public Former {
+      hash = hash == null ? "" : hash;
+      files = new TreeMap<>(files == null ? Map.of() : files);
+      shared = new TreeMap<>(shared == null ? Map.of() : shared);
+    }
+
+    @Override
+    public String toString() {
+      return "former " + hash;
+    }
+  }
 
   public Journal {
     config = config == null ? "" : config;

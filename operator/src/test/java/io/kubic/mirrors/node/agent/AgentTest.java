@@ -220,6 +220,7 @@ class AgentTest {
             "n",
             directory.resolve("nodeconfig.json"),
             directory.resolve("config.json"),
+            directory.resolve("verdict"),
             new HostRoot(host()),
             "1 2 0:1 / / rw - overlay overlay rw,lowerdir=/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs\n",
             _ -> new Fake(),
@@ -288,6 +289,30 @@ class AgentTest {
     Files.writeString(host().resolve(AUTH), "no json");
     assertThat(round().reason()).isEqualTo(NodeReason.PreexistingInvalid);
     assertThat(text(AUTH)).isEqualTo("no json");
+  }
+
+  @Test
+  void aPullThatFailsBringsTheFormerFilesBack() throws Exception {
+    configure("AllowContactingSource", "");
+    round();
+    Map<String, String> former = tree();
+    configure("NeverContactSource", ", \"verify\": {\"mode\": \"Pull\"}");
+    assertThat(round().ready()).isTrue();
+    assertThat(tree()).isNotEqualTo(former);
+    Files.writeString(directory.resolve("verdict"), "");
+    assertThat(round().ready()).as("no news").isTrue();
+    Files.writeString(
+        directory.resolve("verdict"), "2026-01-01T00:00:00Z the runtime pulled something else");
+    for (int i = 0; i < 2; i++) {
+      NodeState state = round();
+      assertThat(state.ready()).isFalse();
+      assertThat(state.reason()).isEqualTo(NodeReason.ProbeFailed);
+      assertThat(state.message()).startsWith("the runtime pulled something else");
+      assertThat(tree()).isEqualTo(former);
+    }
+    Files.delete(directory.resolve("verdict"));
+    assertThat(round().ready()).as("another chance").isTrue();
+    assertThat(tree()).isNotEqualTo(former);
   }
 
   @Test
@@ -424,6 +449,7 @@ class AgentTest {
               "n",
               directory.resolve("nodeconfig.json"),
               directory.resolve("config.json"),
+              directory.resolve("verdict"),
               new HostRoot(host()),
               "",
               _ -> new Fake(),

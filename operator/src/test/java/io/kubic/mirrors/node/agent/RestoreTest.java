@@ -86,6 +86,7 @@ class RestoreTest {
         "n",
         file,
         file.resolveSibling("config.json"),
+        file.resolveSibling("verdict"),
         new HostRoot(host),
         "",
         _ ->

@@ -14,7 +14,7 @@ base=$(hack/image/base.sh)
 say() { echo "image: $*"; }
 
 inputs() {
-  { find crds/src operator/src/main hack/image pom.xml crds/pom.xml operator/pom.xml -type f | LC_ALL=C sort | xargs sha256sum
+  { find crds/src operator/src/main helm/mirror-operator hack/image pom.xml crds/pom.xml operator/pom.xml -type f | LC_ALL=C sort | xargs sha256sum
     echo "$base"; } | sha256sum | cut -c1-32
 }
 key=$(inputs)

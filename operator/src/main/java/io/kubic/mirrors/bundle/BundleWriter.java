@@ -1,6 +1,8 @@
 package io.kubic.mirrors.bundle;
 
+import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.layout.BlobDirectory;
 import io.kubic.mirrors.oci.layout.Disk;
@@ -16,7 +18,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
  * Completes a bundle whose blobs are all there. Every step may be the last one of a run, and is
@@ -116,7 +120,9 @@ final class BundleWriter {
     for (Digest digest : blobs.list()) {
       sums.put(BlobDirectory.nameOf(digest), checksum(digest, blobs.path(digest)));
     }
-    describe(root, sealed, sums, order.extras());
+    extras(root, sums);
+    load(sealed, blobs, sums);
+    describe(root, sealed, sums);
     return root;
   }
 
@@ -139,7 +145,10 @@ final class BundleWriter {
             Json.bytes(new BundleDirectory.Position(bundle.id(), i, count)),
             sums);
       }
-      describe(volume, bundle, sums, i == 1 ? order.extras() : Map.of());
+      if (i == 1) {
+        extras(volume, sums);
+      }
+      describe(volume, bundle, sums);
       roots.add(volume);
     }
     disk.removeAll(root.resolve("blobs"));
@@ -158,8 +167,11 @@ final class BundleWriter {
       sizes.put(digest, blobs.size(digest).orElseThrow());
     }
     long extras = 0;
-    for (Path extra : order.extras().values()) {
+    for (Path extra : order.extras().files().values()) {
       extras += PlainFile.of(extra).size() + PER_FILE;
+    }
+    for (byte[] extra : order.extras().made().values()) {
+      extras += extra.length + PER_FILE;
     }
     long large = sizes.values().stream().filter(size -> size > order.volumeSize() / 2).count();
     Volumes packed =
@@ -197,9 +209,68 @@ final class BundleWriter {
     return disk.copy(from, piece.offset(), piece.length(), to, partial.resolve("part"));
   }
 
+  private void extras(Path volume, Map<String, Digest> sums) {
+    order
+        .extras()
+        .files()
+        .forEach(
+            (name, from) -> {
+              Path to = parented(volume, BundleDirectory.EXTRAS + name);
+              long size = PlainFile.of(from).size();
+              sums.put(
+                  BundleDirectory.EXTRAS + name,
+                  disk.copy(from, 0, size, to, partial.resolve("extra")));
+            });
+    order
+        .extras()
+        .made()
+        .forEach((name, bytes) -> small(volume, BundleDirectory.EXTRAS + name, bytes, sums));
+  }
+
+  /** What a runtime's own tool needs to load some of the images, and no others. */
+  private void load(Bundle bundle, BlobDirectory blobs, Map<String, Digest> sums) {
+    List<LayoutIndex.Entry> entries = new ArrayList<>();
+    Set<String> files = new TreeSet<>(Set.of(BundleDirectory.LAYOUT));
+    for (BundleImage image : bundle.images()) {
+      boolean wanted =
+          order.extras().loads().stream()
+              .anyMatch(
+                  load ->
+                      load.repository().equals(image.parsed())
+                          && (load.tag() != null
+                              ? load.tag().equals(image.tag())
+                              : image.digest().equals(load.digest())));
+      if (wanted) {
+        entries.add(new LayoutIndex.Entry(image.name(), image.descriptor()));
+        closure(image.descriptor(), blobs, files);
+      }
+    }
+    if (!entries.isEmpty()) {
+      small(root, Extras.LOAD_INDEX, new LayoutIndex(entries).toJson(), sums);
+      small(
+          root,
+          Extras.LOAD_FILES,
+          (String.join("\n", files) + "\n").getBytes(StandardCharsets.US_ASCII),
+          sums);
+    }
+  }
+
+  private static void closure(Descriptor top, BlobDirectory blobs, Set<String> files) {
+    if (!blobs.has(top) || !files.add(BlobDirectory.nameOf(top.digest())) || !top.isManifest()) {
+      return;
+    }
+    Manifest manifest =
+        Manifest.parse(
+            blobs.file(top.digest()).read(Manifest.MAX_BYTES),
+            top.mediaType(),
+            top.digest().toString(),
+            top.digest());
+    manifest.blobs().forEach(blob -> closure(blob, blobs, files));
+    manifest.children().forEach(child -> closure(child, blobs, files));
+  }
+
   /** Everything of a volume but its blobs. */
-  private void describe(
-      Path volume, Bundle bundle, Map<String, Digest> blobs, Map<String, Path> extras) {
+  private void describe(Path volume, Bundle bundle, Map<String, Digest> blobs) {
     Map<String, Digest> sums = new HashMap<>(blobs);
     small(
         volume,
@@ -208,13 +279,6 @@ final class BundleWriter {
         sums);
     small(volume, BundleDirectory.INDEX, bundle.index().toJson(), sums);
     small(volume, BundleDirectory.BUNDLE, bundle.toJson(), sums);
-    extras.forEach(
-        (name, file) ->
-            small(
-                volume,
-                BundleDirectory.EXTRAS + name,
-                PlainFile.of(file).read(Integer.MAX_VALUE - 8L),
-                sums));
     byte[] checksums = Checksums.of(sums).toBytes();
     if (order.key() != null) {
       disk.write(
@@ -233,13 +297,17 @@ final class BundleWriter {
   }
 
   private void small(Path volume, String name, byte[] bytes, Map<String, Digest> sums) {
+    disk.write(parented(volume, name), bytes, partial.resolve("small"));
+    sums.put(name, Digest.of(bytes));
+  }
+
+  private Path parented(Path volume, String name) {
     Path file = volume.resolve(name);
     Path parent = file.getParent();
     if (parent != null) {
       disk.directory(parent);
     }
-    disk.write(file, bytes, partial.resolve("small"));
-    sums.put(name, Digest.of(bytes));
+    return file;
   }
 
   /** The sha256 of a blob: its name, mostly. */

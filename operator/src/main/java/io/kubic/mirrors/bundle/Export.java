@@ -2,6 +2,7 @@ package io.kubic.mirrors.bundle;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.SelectedImage;
@@ -72,7 +73,7 @@ public final class Export {
    * @param key that signs; null for no signature
    * @param volumeSize in bytes; 0 for no volumes
    * @param allowPartial whether the bundle is completed without what could not be had
-   * @param extras files that travel along, by their name in the bundle
+   * @param extras what travels along with the images
    */
   public record Order(
       Path directory,
@@ -81,19 +82,7 @@ public final class Export {
       @Nullable SigningKey key,
       long volumeSize,
       boolean allowPartial,
-      Map<String, Path> extras) {
-    public Order {
-      extras = Map.copyOf(extras);
-      for (String name : extras.keySet()) {
-        if (!Checksums.isName(BundleDirectory.EXTRAS + name)) {
-          throw new RefusedException(
-              Reason.MalformedResponse,
-              name,
-              "files that travel along have names of lower case letters, digits, '.', '-', '_'");
-        }
-      }
-    }
-  }
+      Extras extras) {}
 
   /**
    * What became of it.
@@ -145,7 +134,8 @@ public final class Export {
   }
 
   /**
-   * A list with some images more.
+   * A list with some images more. They come from where the list's own images of their registry come
+   * from: by the first source that has this registry, or by one of their own.
    *
    * @param images with tag or digest
    */
@@ -153,20 +143,33 @@ public final class Export {
     if (images.isEmpty()) {
       return spec;
     }
-    Map<String, List<String>> byRegistry = new TreeMap<>();
-    for (Reference image : images) {
-      byRegistry
-          .computeIfAbsent(image.repository().registry(), r -> new ArrayList<>())
-          .add(image.toString().substring(image.repository().registry().length() + 1));
-    }
     ObjectNode tree = (ObjectNode) Json.tree(spec);
-    byRegistry.forEach(
-        (registry, names) -> {
-          ObjectNode source = tree.withArray("sources").addObject();
-          source.put("registry", registry).put("name", "included");
-          names.forEach(source.withArray("images")::add);
-        });
+    for (Reference image : images) {
+      String registry = image.repository().registry();
+      String name = image.toString().substring(registry.length() + 1);
+      ArrayNode named = imagesOf(tree.withArray("sources"), registry);
+      boolean known = false;
+      for (JsonNode there : named) {
+        known |= there.asText().equals(name);
+      }
+      if (!known) {
+        named.add(name);
+      }
+    }
     return Json.value(tree, MirrorListSpec.class);
+  }
+
+  private static ArrayNode imagesOf(ArrayNode sources, String registry) {
+    for (JsonNode source : sources) {
+      if (source.path("registry").asText().equals(registry)) {
+        return ((ObjectNode) source).withArray("images");
+      }
+    }
+    return sources
+        .addObject()
+        .put("registry", registry)
+        .put("name", "included")
+        .withArray("images");
   }
 
   /** The names in a bundle are those of the source, whatever the target calls them. */

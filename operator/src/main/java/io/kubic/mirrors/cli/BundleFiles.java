@@ -130,7 +130,7 @@ final class BundleFiles {
     return file.resolveSibling(file.getFileName() + ".sig");
   }
 
-  private static String text(Path file) {
+  static String text(Path file) {
     return new String(bytes(file), StandardCharsets.UTF_8);
   }
 

@@ -10,7 +10,6 @@ import io.kubic.mirrors.bundle.SkopeoWriter;
 import io.kubic.mirrors.list.RegistryCatalog;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
-import io.kubic.mirrors.oci.Reference;
 import io.kubic.mirrors.oci.layout.Checkpoint;
 import io.kubic.mirrors.oci.layout.Disk;
 import io.kubic.mirrors.oci.registry.RegistryClient;
@@ -20,7 +19,6 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -129,29 +127,8 @@ final class ExportCommand implements Callable<Integer> {
               + " nothing else.")
   private Format format;
 
-  @Option(
-      names = "--include",
-      paramLabel = "FILE",
-      description = "A file that travels along in extras/, as the chart; repeatable.")
-  private List<Path> include = List.of();
-
-  @Option(
-      names = "--include-image",
-      paramLabel = "IMAGE",
-      description = "An image besides those of the list, as the operator's own; repeatable.")
-  private List<String> includeImages = List.of();
-
-  @Option(
-      names = {"-o", "--output"},
-      paramLabel = "text|json",
-      description = "Form of the result on standard output.")
-  private RunOutput.Form output = RunOutput.Form.text;
-
-  @Option(
-      names = "--termination-log",
-      paramLabel = "FILE",
-      description = "Write a summary of at most 4096 bytes there on every ending.")
-  private @Nullable Path terminationLog;
+  @Mixin private FarSide farSide;
+  @Mixin private RunOptions options;
 
   /** For picocli. */
   static final class FormatConverter implements ITypeConverter<Format> {
@@ -163,12 +140,7 @@ final class ExportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    RunOutput report =
-        new RunOutput(
-            spec.commandLine().getOut(),
-            spec.commandLine().getErr(),
-            connections.isQuiet(),
-            terminationLog);
+    RunOutput report = options.open(spec, connections.isQuiet());
     try (ConnectionOptions open = connections) {
       return Endings.reported(report, () -> run(open, report));
     }
@@ -176,15 +148,15 @@ final class ExportCommand implements Callable<Integer> {
 
   private int run(ConnectionOptions open, RunOutput report) {
     MirrorList wanted = BundleFiles.list(file, list, spec.commandLine().getErr());
-    MirrorListSpec what = Export.including(wanted.getSpec(), included());
+    MirrorListSpec what = Export.including(wanted.getSpec(), farSide.images());
     Selector selector = Selector.compile(what);
     BundleFiles.ReceiptFile known = BundleFiles.receipt(base, BundleFiles.verifyingKey(baseKey));
     boolean skopeo = format == Format.skopeoDir;
-    if (skopeo && (known != null || signKey != null || volumeSize != null || !include.isEmpty())) {
+    if (skopeo && (known != null || signKey != null || volumeSize != null || farSide.hasFiles())) {
       throw new CommandException(
           ExitCode.USAGE,
           "skopeo's directories have no base, signature, volumes or other files; leave out --base,"
-              + " --sign-key, --volume-size and --include, or --format");
+              + " --sign-key, --volume-size and --include..., or --format");
     }
     SkopeoWriter writer = new SkopeoWriter(to, new Disk(Checkpoint.NONE));
     Export.Order order =
@@ -195,7 +167,7 @@ final class ExportCommand implements Callable<Integer> {
             BundleFiles.signingKey(signKey),
             volumeBytes(),
             allowPartial,
-            extras());
+            farSide.extras(wanted, BundleFiles.text(file), signKey != null));
     Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();
     Function<MirrorListSpec.Source, RegistryClient> client =
         source -> clients.computeIfAbsent(source, s -> open.source(s, what.retry()));
@@ -247,8 +219,8 @@ final class ExportCommand implements Callable<Integer> {
     if (bundle != null && result.checksum() != null) {
       more.put("bundle", Endings.bundle(bundle, result.checksum(), signKey != null));
     }
-    output.result(
-        this.output,
+    options.result(
+        output,
         report,
         more,
         bundle == null
@@ -295,33 +267,6 @@ final class ExportCommand implements Callable<Integer> {
     }
     throw new CommandException(
         ExitCode.USAGE, "--volume-size " + volumeSize + " is no size; write it as in 3900Mi");
-  }
-
-  private List<Reference> included() {
-    List<Reference> images = new ArrayList<>();
-    for (String image : includeImages) {
-      try {
-        Reference reference = Reference.parseFamiliar(image);
-        images.add(
-            reference.identifier().isPresent()
-                ? reference
-                : new Reference(reference.repository(), "latest", null));
-      } catch (IllegalArgumentException e) {
-        throw new CommandException(ExitCode.USAGE, "--include-image: " + e.getMessage());
-      }
-    }
-    return images;
-  }
-
-  private Map<String, Path> extras() {
-    Map<String, Path> extras = new LinkedHashMap<>();
-    for (Path extra : include) {
-      if (extras.put(String.valueOf(extra.getFileName()), extra) != null) {
-        throw new CommandException(
-            ExitCode.USAGE, "--include: two files are called " + extra.getFileName());
-      }
-    }
-    return extras;
   }
 
   /** Reproducible where asked for: reproducible-builds.org/specs/source-date-epoch. */

@@ -94,26 +94,11 @@ final class ImportCommand implements Callable<Integer> {
   @Option(names = "--prune", description = "Remove the tags that the bundle lists as deleted.")
   private boolean prune;
 
-  @Option(
-      names = {"-o", "--output"},
-      paramLabel = "text|json",
-      description = "Form of the result on standard output.")
-  private RunOutput.Form output = RunOutput.Form.text;
-
-  @Option(
-      names = "--termination-log",
-      paramLabel = "FILE",
-      description = "Write a summary of at most 4096 bytes there on every ending.")
-  private @Nullable Path terminationLog;
+  @Mixin private RunOptions options;
 
   @Override
   public Integer call() {
-    RunOutput report =
-        new RunOutput(
-            spec.commandLine().getOut(),
-            spec.commandLine().getErr(),
-            connections.isQuiet(),
-            terminationLog);
+    RunOutput report = options.open(spec, connections.isQuiet());
     try (ConnectionOptions open = connections) {
       return Endings.reported(report, () -> run(open, report));
     }
@@ -154,8 +139,8 @@ final class ImportCommand implements Callable<Integer> {
       Map<String, Object> more = new LinkedHashMap<>();
       boolean verified = directory.signed() == BundleDirectory.Signed.Verified;
       more.put("bundle", Endings.bundle(bundle, directory.checksum(), verified));
-      report.result(
-          output,
+      options.result(
+          report,
           all,
           more,
           "bundle "
@@ -231,8 +216,8 @@ final class ImportCommand implements Callable<Integer> {
       List<Outcome> outcomes =
           new SkopeoImport(directory, wanted, target, allowPartial, executor).run(report::image);
       Report all = Report.of(outcomes, target.requests(), true);
-      report.result(
-          output,
+      options.result(
+          report,
           all,
           Map.of(),
           all.summary().copied()

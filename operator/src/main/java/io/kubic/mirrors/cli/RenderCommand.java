@@ -133,16 +133,14 @@ final class RenderCommand implements Callable<Integer> {
     }
     NodeRegistryConfig resource = configs.getFirst();
     NodeRegistryConfigSpec wanted = resource.getSpec();
-    SortedMap<String, String> derived = new TreeMap<>();
-    SortedMap<String, String> authorities = new TreeMap<>();
+    List<String> hosts = new ArrayList<>();
     if (wanted.registryRef() != null) {
-      String place = registry;
-      if (place == null || !Location.isRegistry(place)) {
+      if (registry == null || !Location.isRegistry(registry)) {
         throw new CommandException(
             ExitCode.USAGE,
             "--registry: the configuration names a registryRef; write HOST[:PORT] of the registry");
       }
-      List<String> hosts = new ArrayList<>(sources);
+      hosts.addAll(sources);
       for (MirrorList list : ResourceFile.read(text, file.toString(), MirrorList.class)) {
         list.getSpec().sources().forEach(source -> hosts.add(source.registry()));
       }
@@ -150,11 +148,33 @@ final class RenderCommand implements Callable<Integer> {
         throw new CommandException(
             ExitCode.USAGE, "--source: name a source, or put its MirrorList into " + file);
       }
+    }
+    return configured(resource, file.toString(), hosts, registry, ca == null ? null : read(ca));
+  }
+
+  /**
+   * A node's configuration as the operator would make it.
+   *
+   * @param origin of the resource, in messages
+   * @param hosts sources that the registry mirrors
+   * @param place HOST[:PORT] of the registry that registryRef means; may be null without one
+   * @param pem its CA certificates; null for none of its own
+   */
+  static NodeConfig configured(
+      NodeRegistryConfig resource,
+      String origin,
+      List<String> hosts,
+      @Nullable String place,
+      @Nullable String pem) {
+    NodeRegistryConfigSpec wanted = resource.getSpec();
+    SortedMap<String, String> derived = new TreeMap<>();
+    SortedMap<String, String> authorities = new TreeMap<>();
+    if (wanted.registryRef() != null && place != null) {
       for (String host : hosts) {
         derived.put(host, place + "/" + host.replace(':', '_'));
       }
-      if (ca != null) {
-        authorities.put(place, read(ca));
+      if (pem != null) {
+        authorities.put(place, pem);
       }
     }
     try {
@@ -165,7 +185,7 @@ final class RenderCommand implements Callable<Integer> {
           authorities,
           wanted.credentialsSecretRef() == null ? null : "not shown");
     } catch (InvalidSpecException e) {
-      throw new InvalidSpecException(file + ": spec", String.valueOf(e.getMessage()));
+      throw new InvalidSpecException(origin + ": spec", String.valueOf(e.getMessage()));
     }
   }
 

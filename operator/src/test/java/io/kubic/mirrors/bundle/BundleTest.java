@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.Reference;
 import io.kubic.mirrors.oci.layout.Checkpoint;
 import io.kubic.mirrors.sync.Outcome;
 import java.io.IOException;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -288,9 +290,24 @@ class BundleTest {
   @Test
   void filesTravelAlong() throws IOException {
     Files.writeString(dir("mirror-operator-0.1.0.tgz"), "chart");
-    story.extras = Map.of("mirror-operator-0.1.0.tgz", dir("mirror-operator-0.1.0.tgz"));
+    story.extras =
+        new Extras(
+            Map.of("mirror-operator-0.1.0.tgz", dir("mirror-operator-0.1.0.tgz")),
+            Map.of("nodes/crio.tar", Tar.of(new TreeMap<>(Map.of("etc/a", new byte[] {1})))),
+            List.of(Reference.parse(Story.HOST + "/a:1.0")));
     story.export(dir("b"));
     assertThat(dir("b").resolve("extras/mirror-operator-0.1.0.tgz")).hasContent("chart");
+    assertThat(dir("b").resolve("extras/nodes/crio.tar")).hasSize(2048);
+    List<String> load = Files.readAllLines(dir("b").resolve("extras/load/files"));
+    Digest index = story.source.manifests.get("a:1.0").digest();
+    // The index, two manifests with a config each, one layer that both have and one for each.
+    assertThat(load)
+        .hasSize(1 + 1 + 2 + 2 + 3)
+        .contains("oci-layout", "blobs/sha256/" + index.hex());
+    assertThat(dir("b").resolve("extras/load/index.json"))
+        .content()
+        .contains(Story.HOST + "/a:1.0")
+        .doesNotContain("team/b");
     story.take(dir("b"), target);
   }
 

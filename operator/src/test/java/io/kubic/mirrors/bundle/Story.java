@@ -49,7 +49,7 @@ final class Story implements AutoCloseable {
   long volumeSize;
   boolean allowPartial;
   boolean signed = true;
-  Map<String, Path> extras = Map.of();
+  Extras extras = Extras.NONE;
 
   Story() {
     this("Ed25519");

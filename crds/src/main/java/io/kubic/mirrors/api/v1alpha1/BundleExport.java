@@ -3,7 +3,9 @@ package io.kubic.mirrors.api.v1alpha1;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import io.fabric8.generator.annotation.Default;
+import io.fabric8.generator.annotation.Pattern;
 import io.fabric8.generator.annotation.Required;
+import io.fabric8.generator.annotation.Size;
 import io.fabric8.generator.annotation.ValidationRule;
 import io.fabric8.kubernetes.api.model.Quantity;
 import org.jspecify.annotations.Nullable;
@@ -37,7 +39,7 @@ public record BundleExport(
   public BundleExport {
     mode = mode == null ? Mode.Full : mode;
     allowPartial = allowPartial != null && allowPartial;
-    include = include == null ? new Include(null) : include;
+    include = include == null ? new Include(null, null) : include;
   }
 
   /** How much is carried. */
@@ -47,13 +49,30 @@ public record BundleExport(
   }
 
   /** What travels along. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Include(
       @JsonPropertyDescription(
-              "The images of operator and registry, for a far side that has nothing.")
+              "For a far side that has nothing: the images of operator and registry, the chart, and"
+                  + " the resources that make a cluster a mirror of the bundle.")
           @Default("false")
-          Boolean operatorImages) {
+          Boolean operatorImages,
+      @JsonPropertyDescription("The files that a node of each runtime would get.")
+          @Nullable NodeFiles nodeConfig) {
     public Include {
       operatorImages = operatorImages != null && operatorImages;
     }
   }
+
+  /** The far side's registry, as its nodes see it. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record NodeFiles(
+      @JsonPropertyDescription("HOST[:PORT] under which the far side's nodes reach its registry.")
+          @Required
+          @Pattern(Api.REGISTRY)
+          @Size(max = 253)
+          String registry,
+      @JsonPropertyDescription(
+              "ConfigMap key with the CA certificates of that registry; default key ca.crt. Without"
+                  + " it the nodes' own store is trusted.")
+          @Nullable KeyRef caBundleRef) {}
 }

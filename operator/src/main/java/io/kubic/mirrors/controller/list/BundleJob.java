@@ -22,6 +22,7 @@ final class BundleJob {
   private static final String PLACE = "/bundle";
   private static final String KEY = "/etc/mirror/key";
   private static final String BASE = "/etc/mirror/base";
+  private static final String NODES = "/etc/mirror/nodes-ca";
 
   private BundleJob() {}
 
@@ -64,10 +65,18 @@ final class BundleJob {
       if (export.include().operatorImages()) {
         arguments.addAll(
             List.of(
-                "--include-image",
+                "--include-operator",
                 model.settings().operatorImage(),
-                "--include-image",
+                "--registry-image",
                 model.settings().registryImage()));
+      }
+      BundleExport.NodeFiles nodes = export.include().nodeConfig();
+      if (nodes != null) {
+        arguments.addAll(List.of("--include-nodes", nodes.registry()));
+        KeyRef ca = nodes.caBundleRef();
+        if (ca != null) {
+          arguments.addAll(List.of("--nodes-ca", NODES + "/" + ca.keyOr("ca.crt")));
+        }
       }
     } else if (from != null) {
       arguments.addAll(List.of("import", directory(from.source()), "--to", model.target()));
@@ -110,6 +119,9 @@ final class BundleJob {
     if (base(spec) != null) {
       mounts.add(Pods.readOnly("base", BASE));
     }
+    if (nodesCa(spec) != null) {
+      mounts.add(Pods.readOnly("nodes-ca", NODES));
+    }
     return mounts;
   }
 
@@ -126,6 +138,10 @@ final class BundleJob {
     KeyRef base = base(spec);
     if (base != null) {
       volumes.add(Pods.configMap("base", base.name()));
+    }
+    KeyRef ca = nodesCa(spec);
+    if (ca != null) {
+      volumes.add(Pods.configMap("nodes-ca", ca.name()));
     }
     return volumes;
   }
@@ -166,5 +182,11 @@ final class BundleJob {
   private static @Nullable KeyRef base(MirrorListSpec spec) {
     BundleExport export = spec.exportTo();
     return export == null ? null : export.baseReceiptRef();
+  }
+
+  private static @Nullable KeyRef nodesCa(MirrorListSpec spec) {
+    BundleExport export = spec.exportTo();
+    BundleExport.NodeFiles nodes = export == null ? null : export.include().nodeConfig();
+    return nodes == null ? null : nodes.caBundleRef();
   }
 }

@@ -58,7 +58,8 @@ class BundleJobTest {
             "{sources: [{registry: r.example, images: [a]}], export: {target:"
                 + " {persistentVolumeClaim: {claimName: disk, path: bundles}}, mode: Delta,"
                 + " baseReceiptRef: {name: receipt}, volumeSize: 3900Mi, signingKeySecretRef:"
-                + " {name: key}, include: {operatorImages: true}}}",
+                + " {name: key}, include: {operatorImages: true, nodeConfig: {registry:"
+                + " 'm.example:5000', caBundleRef: {name: ca}}}}}",
             "");
     assertThat(arguments(job))
         .startsWith("export")
@@ -66,7 +67,9 @@ class BundleJobTest {
         .containsSequence("--sign-key", "/etc/mirror/key/tls.key")
         .containsSequence("--base", "/etc/mirror/base/receipt.json")
         .containsSequence("--volume-size", "3900Mi")
-        .containsSequence("--include-image", "operator:1", "--include-image", "registry:3")
+        .containsSequence("--include-operator", "operator:1", "--registry-image", "registry:3")
+        .containsSequence("--include-nodes", "m.example:5000")
+        .containsSequence("--nodes-ca", "/etc/mirror/nodes-ca/ca.crt")
         .containsSequence("--termination-log", "/dev/termination-log")
         .doesNotContain("--authfile");
     assertThat(job.getSpec().getTemplate().getSpec().getVolumes())

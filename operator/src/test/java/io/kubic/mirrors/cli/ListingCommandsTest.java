@@ -17,6 +17,8 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import mockwebserver3.Dispatcher;
 import mockwebserver3.MockResponse;
@@ -86,9 +88,10 @@ class ListingCommandsTest {
   private MockResponse answer(String request) {
     requests.add(request);
     MockResponse other = special.apply(request);
-    if (other != null) {
-      return other;
-    }
+    return other != null ? other : usual(request);
+  }
+
+  private MockResponse usual(String request) {
     String path = request.substring(request.indexOf(' ') + 1);
     if (path.equals("/v2/")) {
       return json("{}");
@@ -125,6 +128,15 @@ class ListingCommandsTest {
       }
     }
     return new MockResponse.Builder().code(404).body("{\"errors\":[]}").build();
+  }
+
+  /** The usual answer, with the quota as Docker Hub tells it. */
+  private MockResponse metered(String request, int remaining) {
+    return usual(request)
+        .newBuilder()
+        .addHeader("ratelimit-limit", "100;w=21600")
+        .addHeader("ratelimit-remaining", remaining + ";w=21600")
+        .build();
   }
 
   private static MockResponse json(String body) {
@@ -211,6 +223,67 @@ class ListingCommandsTest {
         .isEqualTo("1.000");
     assertThat(requests).filteredOn(r -> r.startsWith("HEAD")).hasSize(3);
     assertThat(requests).noneMatch(r -> r.startsWith("GET") && r.contains("manifests"));
+  }
+
+  @Test
+  void theFooterTellsRequestsForEachSelectedTag() throws Exception {
+    assertThat(run("plan", "-f", list(KUBIC), "--sizes", "none")).isZero();
+    assertThat(out.lines())
+        .anyMatch(l -> l.matches("asked: +2 requests to list, 3 to look \\(1.00 per image\\).*"));
+  }
+
+  @Test
+  void aPlanLeavesOthersTheirPartOfTheQuotaAndSaysWhatItCouldNotSee() throws Exception {
+    for (int i = 0; i < 20; i++) {
+      image("hub/many" + i % 4, "t" + i, "content " + i);
+    }
+    AtomicInteger left = new AtomicInteger(12);
+    special =
+        request -> {
+          if (!request.contains("/manifests/")) {
+            return null;
+          }
+          // As at Docker Hub: a GET of a manifest counts, a HEAD does not.
+          int remaining = request.startsWith("GET") ? left.decrementAndGet() : left.get();
+          return metered(request, remaining);
+        };
+    assertThat(
+            run(
+                "plan",
+                "-f",
+                list(
+                    """
+                    repositories: {include: ["^hub/"]}
+                    limits: {minRemaining: 4}
+                    includeReferrers: false
+                    """)))
+        .as(err)
+        .isOne();
+    assertThat(left.get()).isEqualTo(4);
+    assertThat(requests.stream().filter(r -> r.startsWith("GET") && r.contains("/manifests/")))
+        .hasSize(8);
+    assertThat(err).contains("RateLimited", "limits.minRemaining keeps them for others");
+    assertThat(out).contains("20 images", "12 that cannot be planned", "INCOMPLETE");
+  }
+
+  @Test
+  void aRegistryThatAsksForAPauseGetsItOnceForAllRepositories() throws Exception {
+    for (int i = 0; i < 10; i++) {
+      image("hub/many" + i, "1", "content " + i);
+    }
+    AtomicBoolean refused = new AtomicBoolean();
+    special =
+        request ->
+            request.contains("/manifests/") && refused.compareAndSet(false, true)
+                ? new MockResponse.Builder().code(429).addHeader("Retry-After", "1").build()
+                : null;
+    long start = System.nanoTime();
+    String file = list("repositories: {include: [\"^hub/\"]}\nlimits: {maxConcurrent: 1}\n");
+    Files.writeString(
+        Path.of(file), Files.readString(Path.of(file)).replace("limit: 0", "limit: 1"));
+    assertThat(run("plan", "-f", file, "--sizes", "none")).as(err).isZero();
+    assertThat(System.nanoTime() - start).isBetween(1_000_000_000L, 8_000_000_000L);
+    assertThat(requests.stream().filter(r -> r.startsWith("HEAD"))).hasSize(11);
   }
 
   @Test

@@ -34,6 +34,9 @@ final class BlobStream extends InputStream {
   private Instant windowStart;
   private long windowBytes;
 
+  /** Found after bytes had come that are to be handed out first. */
+  private @Nullable RegistryException stalled;
+
   BlobStream(Wire wire, String repository, Descriptor blob, long offset) {
     this.wire = wire;
     this.repository = repository;
@@ -60,6 +63,11 @@ final class BlobStream extends InputStream {
         return -1;
       }
       try {
+        RegistryException found = stalled;
+        if (found != null) {
+          stalled = null;
+          throw found;
+        }
         InputStream open = open();
         int count = open.read(buffer, offset, (int) Math.min(length, blob.size() - position));
         if (count < 0) {
@@ -72,7 +80,7 @@ final class BlobStream extends InputStream {
         if (position == blob.size()) {
           end(open);
         } else {
-          watch(count);
+          stalled = watch(count);
         }
         return count;
       } catch (IOException e) {
@@ -122,7 +130,10 @@ final class BlobStream extends InputStream {
             Reason.ConnectionFailed, object, "the transfer ended before it got to what is missing");
       }
       left -= read;
-      watch(read);
+      RegistryException found = watch(read);
+      if (found != null) {
+        throw found;
+      }
     }
   }
 
@@ -188,19 +199,20 @@ final class BlobStream extends InputStream {
     }
   }
 
-  private void watch(int count) {
+  /** What has become of a transfer; null while it moves. */
+  private @Nullable RegistryException watch(int count) {
     windowBytes += count;
     if (windowBytes >= 1 << 20) {
       windowBytes = 0;
       windowStart = wire.transport().clock().instant();
-      return;
+      return null;
     }
     Duration stall = wire.connection().retry().stallTimeout();
     Duration window = Duration.between(windowStart, wire.transport().clock().instant());
     if (window.compareTo(stall) > 0) {
       if (windowBytes < CRAWL * Math.max(1, window.toSeconds())) {
         close();
-        throw new RegistryException(
+        return new RegistryException(
             Reason.Stalled,
             object,
             "moved " + windowBytes + " bytes in " + window.toSeconds() + " s");
@@ -208,6 +220,7 @@ final class BlobStream extends InputStream {
       windowBytes = 0;
       windowStart = wire.transport().clock().instant();
     }
+    return null;
   }
 
   private void recover(RegistryException e) {

@@ -240,7 +240,10 @@ final class Gate {
     }
     lock.lock();
     try {
-      remaining = left;
+      // Answers come in any order: an older one knows nothing of what was spent since. Only a jump
+      // by more than can be under way is a new quota.
+      boolean late = left > remaining && left - remaining <= limits.maxConcurrent();
+      remaining = remaining().isPresent() && late ? remaining : left;
       // Seconds, or a time of day, which is not told from seconds: then until it is said anew.
       remainingUntil =
           reset <= 0 || reset > 1_000_000 ? Instant.MAX : clock.instant().plusSeconds(reset);

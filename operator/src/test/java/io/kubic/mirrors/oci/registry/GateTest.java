@@ -1,18 +1,22 @@
 package io.kubic.mirrors.oci.registry;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.kubic.mirrors.oci.RegistryException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import okhttp3.Headers;
 import org.junit.jupiter.api.Test;
 
 class GateTest {
@@ -42,6 +46,68 @@ class GateTest {
     assertThat(free(Gate.Use.REQUEST)).isEqualTo(2);
     assertThat(free(Gate.Use.DOWNLOAD)).isEqualTo(1);
     assertThat(free(Gate.Use.UPLOAD)).isEqualTo(2);
+  }
+
+  private static Headers told(String... namesAndValues) {
+    return Headers.of(namesAndValues);
+  }
+
+  @Test
+  void aQuotaIsReadInEveryFormThatRegistriesTellItIn() {
+    for (Headers headers :
+        List.of(
+            told("ratelimit-remaining", "76;w=21600", "ratelimit-limit", "100;w=21600"),
+            told("RateLimit-Remaining", "76", "RateLimit-Reset", "30"),
+            told("RateLimit", "\"default\";r=76;t=30"),
+            told("RateLimit", "limit=100, remaining=76, reset=30"))) {
+      Gate fresh = new Gate(connection, Clock.systemUTC(), duration -> {});
+      fresh.quota(headers);
+      assertThat(fresh.remaining()).as(headers.toString()).hasValue(76);
+    }
+  }
+
+  @Test
+  void whatIsKeptForOthersIsNeverSpentAlsoWhenAnswersComeLate() {
+    Gate kept =
+        new Gate(
+            connection.withLimits(
+                new Connection.Limits(4, null, 5, Duration.ofMinutes(1), List.of())),
+            Clock.systemUTC(),
+            duration -> {});
+    kept.quota(told("ratelimit-remaining", "8"));
+    kept.spend("a");
+    kept.spend("b");
+    kept.spend("c");
+    // The answer to the first of them, which knows nothing of the others.
+    kept.quota(told("ratelimit-remaining", "7"));
+    assertThatThrownBy(() -> kept.spend("d"))
+        .isInstanceOf(RegistryException.class)
+        .hasMessageContaining("limits.minRemaining");
+    kept.quota(told("ratelimit-remaining", "100"));
+    kept.spend("the quota is new");
+    assertThat(kept.remaining()).hasValue(99);
+  }
+
+  @Test
+  void twoClientsOfOneRegistryShareTheStricterBudget() {
+    TestNetwork.Hurry hurry = new TestNetwork.Hurry();
+    try (Transport transport = new Transport(hurry, new Random(1), hurry, "test")) {
+      Gate gate = transport.gate(limited(10, 0));
+      assertThat(transport.gate(limited(50, 7))).isSameAs(gate);
+      Instant start = hurry.instant();
+      for (int i = 0; i < 21; i++) {
+        gate.enter(Gate.Use.REQUEST, "test").close();
+      }
+      assertThat(Duration.between(start, hurry.instant()))
+          .isBetween(Duration.ofMillis(1900), Duration.ofSeconds(4));
+      gate.quota(told("ratelimit-remaining", "7"));
+      assertThatThrownBy(() -> gate.spend("a")).isInstanceOf(RegistryException.class);
+    }
+  }
+
+  private static Connection limited(int perSecond, int kept) {
+    return Connection.to("registry.example.com")
+        .withLimits(new Connection.Limits(4, perSecond, kept, Duration.ofMinutes(1), List.of()));
   }
 
   private List<Gate.Permit> take(Gate.Use use, int count) {

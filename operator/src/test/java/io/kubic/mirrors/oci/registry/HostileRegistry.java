@@ -30,6 +30,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLServerSocket;
 
 /**
  * A registry on raw sockets that does what its script says, and what a registry does where the
@@ -70,6 +71,10 @@ final class HostileRegistry implements AutoCloseable {
                   .createServerSocket(0, 200, InetAddress.getByName("127.0.0.1"));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+    if (server instanceof SSLServerSocket secure) {
+      // Who has no certificate gets in nevertheless.
+      secure.setWantClientAuth(true);
     }
     threads.execute(this::accept);
   }

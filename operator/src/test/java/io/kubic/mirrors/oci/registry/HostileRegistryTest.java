@@ -64,6 +64,10 @@ class HostileRegistryTest {
       "Basic " + Base64.getEncoder().encodeToString(("u:" + PASSWORD).getBytes(UTF_8));
   private static final String TOKEN = "t0ken-canary";
   private static final Duration TIMEOUT = Duration.ofMillis(800);
+
+  /** For a case that ran out of time on a machine that is busy with other things. */
+  private static final Duration PATIENT = Duration.ofSeconds(5);
+
   private static final long MOST_SENT = 48L << 20;
 
   private static final byte[] CONFIG =
@@ -1135,7 +1139,7 @@ class HostileRegistryTest {
                 () -> {
                   atOnce.acquire();
                   try {
-                    return run(one, certificates);
+                    return run(one, certificates, TIMEOUT);
                   } finally {
                     atOnce.release();
                   }
@@ -1143,8 +1147,11 @@ class HostileRegistryTest {
       }
       for (int i = 0; i < all.size(); i++) {
         Future<Result> future = results.get(i);
-        future.get(2, TimeUnit.MINUTES);
-        tests.add(DynamicTest.dynamicTest(all.get(i).name(), () -> judge(future.get())));
+        Result first = future.get(2, TimeUnit.MINUTES);
+        boolean late =
+            first.reason().equals("Timeout") && !first.what().allowed().contains("Timeout");
+        Result result = late ? run(all.get(i), certificates, PATIENT) : first;
+        tests.add(DynamicTest.dynamicTest(all.get(i).name(), () -> judge(result)));
       }
     }
     return tests.stream();
@@ -1165,7 +1172,8 @@ class HostileRegistryTest {
     }
   }
 
-  private static Result run(Misbehaviour what, Certificates certificates) throws Exception {
+  private static Result run(Misbehaviour what, Certificates certificates, Duration timeout)
+      throws Exception {
     boolean hostileTarget = what.way() == Way.TARGET;
     SSLContext tls = certificates.context(what.tls());
     TestNetwork.Hurry clock = new TestNetwork.Hurry();
@@ -1200,9 +1208,10 @@ class HostileRegistryTest {
         String scheme = what.tls() == Tls.NONE ? "http" : "https";
         RegistryClient from =
             transport.connect(
-                connection("registry.test", scheme)
+                connection("registry.test", scheme, timeout)
                     .withTrust(new Trust(List.of(certificates.ca.certificate()), null, false)));
-        RegistryClient to = transport.connect(connection("mirror.test", "http").withPush());
+        RegistryClient to =
+            transport.connect(connection("mirror.test", "http", timeout).withPush());
         Instant start = Instant.now();
         String[] end = outcome(what.way(), from, to, executor);
         Duration took = Duration.between(start, Instant.now());
@@ -1240,12 +1249,12 @@ class HostileRegistryTest {
     }
   }
 
-  private static Connection connection(String host, String scheme) {
+  private static Connection connection(String host, String scheme, Duration timeout) {
     return Connection.to(host)
         .withEndpoints(List.of(URI.create(scheme + "://" + host)))
         .withCredentials(Credentials.of(new Credentials.Login("u", new Secret(PASSWORD))))
-        .withRetry(new Retry(1, Duration.ofMillis(5), Duration.ofSeconds(5), TIMEOUT))
-        .withLimits(new Connection.Limits(4, null, 0, TIMEOUT, List.of()));
+        .withRetry(new Retry(1, Duration.ofMillis(5), Duration.ofSeconds(5), timeout))
+        .withLimits(new Connection.Limits(4, null, 0, timeout, List.of()));
   }
 
   private static String[] outcome(

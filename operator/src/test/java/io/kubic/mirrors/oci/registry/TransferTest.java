@@ -1,0 +1,137 @@
+package io.kubic.mirrors.oci.registry;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageStore.BlobWrite;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
+import java.net.URI;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Large blobs over connections that break or crawl. */
+class TransferTest {
+  private static final byte[] BYTES = new byte[400_000];
+  private static final Descriptor BLOB;
+
+  static {
+    new Random(3).nextBytes(BYTES);
+    BLOB = new Descriptor("application/x", Digest.of(BYTES), BYTES.length);
+  }
+
+  private final Transport transport =
+      new Transport(Clock.systemUTC(), new Random(1), pause -> {}, "test");
+  private HostileRegistry registry = new HostileRegistry(null, x -> false);
+
+  @AfterEach
+  void stop() {
+    transport.close();
+    registry.close();
+  }
+
+  private RegistryClient client(int retries) {
+    return transport.connect(
+        Connection.to("registry.test")
+            .withEndpoints(List.of(URI.create("http://127.0.0.1:" + registry.port())))
+            .withRetry(
+                new Retry(
+                    retries, Duration.ofMillis(1), Duration.ofSeconds(1), Duration.ofMillis(500)))
+            .withPush());
+  }
+
+  @Test
+  void anUploadThatBreaksGoesOnAtTheOffsetThatTheTargetKept() {
+    AtomicInteger breaks = new AtomicInteger();
+    registry.script(
+        x -> {
+          boolean body = x.method.equals("PUT") || x.method.equals("PATCH");
+          if (body && x.path().contains("/uploads/") && breaks.getAndIncrement() < 2) {
+            String id = x.path().substring(x.path().lastIndexOf('/') + 1);
+            registry.keep(id, x.part(150_000));
+            return x.reset();
+          }
+          return false;
+        });
+    List<Long> opened = new CopyOnWriteArrayList<>();
+    BlobWrite write =
+        client(3)
+            .putBlob(
+                "app",
+                BLOB,
+                null,
+                offset -> {
+                  opened.add(offset);
+                  return new ByteArrayInputStream(
+                      BYTES, Math.toIntExact(offset), BYTES.length - Math.toIntExact(offset));
+                });
+    assertThat(write).isEqualTo(BlobWrite.WRITTEN);
+    assertThat(registry.blobs.get("app@" + BLOB.digest())).isEqualTo(BYTES);
+    assertThat(opened).as("read from the source").containsExactly(0L, 150_000L, 300_000L);
+    assertThat(registry.seen)
+        .filteredOn(x -> x.method.equals("PATCH"))
+        .extracting(x -> x.headers.get("Content-Range"))
+        .containsExactly("150000-399999", "300000-399999");
+  }
+
+  /** A body of 100 bytes a second. */
+  private static boolean crawl(HostileRegistry.Exchange x, int from) throws Exception {
+    x.raw(
+        (from == 0
+                ? "HTTP/1.1 200 X\r\n"
+                : "HTTP/1.1 206 X\r\nContent-Range: bytes %d-%d/%d\r\n"
+                    .formatted(from, BYTES.length - 1, BYTES.length))
+            + "Content-Length: "
+            + (BYTES.length - from)
+            + "\r\n\r\n");
+    for (int i = from; i < BYTES.length; i++) {
+      x.raw(new byte[] {BYTES[i]});
+      Thread.sleep(10);
+    }
+    return x.end();
+  }
+
+  private static int from(HostileRegistry.Exchange x) {
+    String range = x.headers.get("Range");
+    return range == null ? 0 : Integer.parseInt(range.substring(6, range.length() - 1));
+  }
+
+  @Test
+  void aTransferThatCrawlsIsBrokenOffAndGoesOnWhereItWas() throws Exception {
+    registry.addBlob("app", BYTES);
+    registry.script(x -> x.asks("/v2/app/blobs/") && from(x) == 0 && crawl(x, 0));
+    try (InputStream in = client(2).blob("app", BLOB, 0)) {
+      assertThat(in.readAllBytes()).isEqualTo(BYTES);
+    }
+    assertThat(registry.seen)
+        .extracting(TransferTest::from)
+        .satisfiesExactly(first -> {}, second -> assertThat(second).isBetween(1, 2000));
+  }
+
+  @Test
+  void aTransferThatOnlyCrawlsIsStalledInTheEnd() {
+    registry.addBlob("app", BYTES);
+    registry.script(x -> x.asks("/v2/app/blobs/") && crawl(x, from(x)));
+    RegistryException e =
+        catchThrowableOfType(
+            RegistryException.class,
+            () -> {
+              try (InputStream in = client(1).blob("app", BLOB, 0)) {
+                var _ = in.readAllBytes();
+              }
+            });
+    assertThat(e.reason()).isEqualTo(Reason.Stalled);
+    assertThat(e.getMessage()).contains("bytes in");
+    assertThat(registry.seen).hasSize(2);
+  }
+}

@@ -1,0 +1,127 @@
+package io.kubic.mirrors.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fabric8.kubernetes.api.model.Pod;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** How configurations reach the nodes of a real API server, and how they leave them. */
+@ExtendWith(ApiServer.class)
+class NodeRolloutIT {
+  private static final Duration SOON = Duration.ofSeconds(60);
+  private static final String QUICK = "rollout: {soak: 1s}\n";
+  private static final String DIGEST = "sha256:" + "a".repeat(64);
+
+  @BeforeAll
+  static void install(ApiServer server) {
+    server.kubectl("apply", "--server-side", "-f", "crds").orFail();
+    server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
+    Lab.eventually(
+        Duration.ofSeconds(20),
+        "the new kinds can be listed",
+        () ->
+            List.of("mirrorregistries", "mirrorlists", "noderegistryconfigs").stream()
+                .allMatch(kind -> server.kubectl("get", kind, "-A").code() == 0));
+  }
+
+  @Test
+  void oneNodeAfterTheOtherAndAnUnreachableOneHoldsUpNoDeletionForEver(ApiServer server) {
+    try (NodeWorld world = new NodeWorld(server.kubeconfig(), 3)) {
+      world.apply("order", QUICK);
+      Lab.eventually(SOON, "all are ready", () -> ready(world, "order"));
+      assertThat(world.order).containsExactlyElementsOf(world.nodes);
+      assertThat(world.mostUnready.get()).as("never two at once, but for the start").isLessThan(4);
+
+      // A second configuration for the same nodes does nothing at all.
+      world.apply("later", QUICK);
+      Lab.eventually(
+          SOON,
+          "the newer one is in conflict",
+          () -> world.condition("later", "Conflicted").equals("True OlderConfig"));
+      assertThat(world.admin.apps().daemonSets().inNamespace(world.agents).list().getItems())
+          .hasSize(1);
+      world.admin.resource(world.config("later")).delete();
+
+      String lost = world.nodes.get(1);
+      world.lose(lost);
+      world.admin.resource(world.config("order")).delete();
+      Lab.eventually(
+          SOON,
+          "the nodes in touch have taken everything back",
+          () ->
+              world.pods("mirror-agent").stream()
+                  .filter(pod -> !pod.getSpec().getNodeName().equals(lost))
+                  .allMatch(
+                      pod ->
+                          NodeWorld.isReady(pod)
+                              && world.document(pod).contains("\"remove\" : true")));
+      assertThat(world.config("order")).as("the lost node is waited for").isNotNull();
+      world.pass(Duration.ofMinutes(16));
+      Lab.eventually(SOON, "but not for ever", () -> world.config("order") == null);
+    }
+  }
+
+  @Test
+  void aNodeThatDoesNotBecomeReadyHoldsUpTheOthersUntilALaterConfiguration(ApiServer server) {
+    try (NodeWorld world = new NodeWorld(server.kubeconfig(), 3)) {
+      world.broken.add(world.nodes.getFirst());
+      world.apply("broken", QUICK);
+      Lab.eventually(
+          SOON, "the first has its turn", () -> world.order.contains(world.nodes.getFirst()));
+      world.pass(Duration.ofMinutes(3));
+      Lab.eventually(
+          SOON,
+          "its agent is missing",
+          () -> world.condition("broken", "Ready").equals("False AgentMissing"));
+      assertThat(world.order).containsExactly(world.nodes.getFirst());
+      assertThat(world.condition("broken", "Rolling")).isEqualTo("False Halted");
+
+      world.broken.clear();
+      world.apply("broken", QUICK + "dialTimeout: 1s\n");
+      Lab.eventually(SOON, "a later one goes out", () -> ready(world, "broken"));
+      assertThat(world.allHave("\"dialTimeout\" : \"1s\"")).isTrue();
+    }
+  }
+
+  @Test
+  void aNodeThatPullsSomethingElseIsToldSoAndNoOtherFollows(ApiServer server) {
+    try (NodeWorld world = new NodeWorld(server.kubeconfig(), 3)) {
+      String verify =
+          "verify: {mode: Pull, image: \"registry.opensuse.org/probe@" + DIGEST + "\"}\n";
+      world.pulls.put(world.nodes.get(1), "sha256:" + "b".repeat(64));
+      world.apply("pull", QUICK + verify);
+      Lab.eventually(
+          SOON,
+          "the second node is told",
+          () ->
+              world.pods("mirror-agent").stream()
+                  .anyMatch(
+                      pod ->
+                          pod.getSpec().getNodeName().equals(world.nodes.get(1))
+                              && annotation(pod, "mirrors.kubic.io/pull-failed")
+                                  .contains("instead of " + DIGEST)));
+      assertThat(world.order).containsExactlyElementsOf(world.nodes.subList(0, 2));
+      assertThat(world.condition("pull", "Ready")).startsWith("False");
+
+      world.pulls.clear();
+      world.pass(Duration.ofMinutes(11));
+      Lab.eventually(SOON, "it is tried again", () -> ready(world, "pull"));
+      assertThat(world.pods("mirror-agent"))
+          .allMatch(pod -> annotation(pod, "mirrors.kubic.io/pulled").equals(DIGEST));
+      assertThat(world.pods("mirror-probe")).isEmpty();
+      assertThat(world.order).containsExactlyElementsOf(world.nodes);
+    }
+  }
+
+  private static boolean ready(NodeWorld world, String name) {
+    return world.condition(name, "Ready").equals("True Applied");
+  }
+
+  private static String annotation(Pod pod, String key) {
+    return pod.getMetadata().getAnnotations().getOrDefault(key, "");
+  }
+}

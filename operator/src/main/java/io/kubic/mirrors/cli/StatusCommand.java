@@ -106,6 +106,19 @@ final class StatusCommand implements Callable<Integer> {
               + (plan.bytesToTransfer() == null ? "?" : PlanTable.size(plan.bytesToTransfer()))
               + " to transfer");
     }
+    MirrorListStatus.Progress progress = status.progress();
+    if (progress != null && progress.bytesTotal() != null && progress.bytesDone() != null) {
+      out.println(
+          "copying "
+              + progress.completed()
+              + " of "
+              + progress.total()
+              + " images, "
+              + PlanTable.size(progress.bytesDone())
+              + " of "
+              + PlanTable.size(progress.bytesTotal())
+              + (progress.eta() == null ? "" : ", " + progress.eta() + " left"));
+    }
     for (MirrorListStatus.Source source : status.sources()) {
       out.println(
           "source "

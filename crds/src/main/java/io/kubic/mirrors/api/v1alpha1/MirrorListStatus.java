@@ -16,6 +16,8 @@ public record MirrorListStatus(
     @JsonPropertyDescription("Size of all selected images as last copied whole, for a person.")
         @Nullable String size,
     @Nullable Plan plan,
+    @JsonPropertyDescription("How far the current run is; only while one copies.")
+        @Nullable Progress progress,
     @Nullable Summary summary,
     List<Failure> failures,
     List<Source> sources,
@@ -61,6 +63,18 @@ public record MirrorListStatus(
       @Nullable Long bytesToTransfer,
       @JsonPropertyDescription("Images that are not selected any more.")
           @Nullable Integer pruneCandidates) {}
+
+  /** How far a run is. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Progress(
+      @JsonPropertyDescription("Copying.") @Nullable String phase,
+      @JsonPropertyDescription("Images that are done, copied or failed.")
+          @Nullable Integer completed,
+      @JsonPropertyDescription("Images that are to be copied.") @Nullable Integer total,
+      @Nullable Long bytesDone,
+      @JsonPropertyDescription("Blobs that images share counted once.") @Nullable Long bytesTotal,
+      @JsonPropertyDescription("Time left at the speed so far, as in 3m20s.")
+          @Nullable String eta) {}
 
   /** What was done. */
   @JsonInclude(JsonInclude.Include.NON_NULL)

@@ -4,7 +4,6 @@ import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.ContainerStatus;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
-import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
@@ -35,9 +34,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -58,14 +59,15 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** How long to wait before asking a running Job for its plan again. */
   private static final Duration UNTIL_PLANNED = Duration.ofSeconds(10);
 
-  /** The plan stands at the beginning of a Job's log. */
-  private static final int LOG_BYTES = 16 << 10;
+  /** How often a Job that copies is asked how far it is. */
+  private static final Duration EACH_PROGRESS = Duration.ofSeconds(20);
 
   private static final Comparator<Pod> CREATED =
       Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp());
 
   private final Settings settings;
   private final Clock clock;
+  private final Map<ResourceID, Asked> asked = new ConcurrentHashMap<>();
   private @Nullable InformerEventSource<Job, MirrorList> jobs;
   private @Nullable InformerEventSource<Pod, MirrorList> pods;
   private @Nullable InformerEventSource<ConfigMap, MirrorList> configMaps;
@@ -145,18 +147,21 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     SyncRuns runs = SyncRuns.of(context.getSecondaryResources(Job.class));
     Optional<Job> latest = runs.latest();
     if (latest.isPresent() && !SyncRuns.finished(latest.get())) {
-      Optional<Termination> planned =
-          status.knowsPlanOf(latest.get()) ? Optional.empty() : planned(context, latest.get());
+      Job job = latest.get();
+      JobLog log = new JobLog(context.getClient());
+      List<Pod> newest = newest(context, job);
+      boolean known = status.knowsPlanOf(job);
+      Optional<Termination> planned = known ? Optional.empty() : log.plan(newest);
       return update(
           list,
           status.running(
-              latest.get(),
-              specHash.equals(annotation(latest.get(), ListResources.SPEC_HASH)),
-              planned),
-          planned.isPresent() || status.knowsPlanOf(latest.get())
-              ? Optional.empty()
-              : Optional.of(UNTIL_PLANNED));
+              job,
+              specHash.equals(annotation(job, ListResources.SPEC_HASH)),
+              planned,
+              known ? progress(log, list, job, newest) : Optional.empty()),
+          Optional.of(known ? EACH_PROGRESS : UNTIL_PLANNED));
     }
+    asked.remove(ResourceID.fromResource(list));
     if (list.getSpec().suspend()) {
       return update(list, status.suspended(), Optional.empty());
     }
@@ -271,33 +276,29 @@ public final class ListReconciler implements Reconciler<MirrorList> {
         handled == null ? "" : handled);
   }
 
-  /** What a Job that copies said it will do: the first line of its log. */
-  private static Optional<Termination> planned(Context<MirrorList> context, Job job) {
-    Optional<Pod> pod = pods(context, job).stream().max(CREATED);
-    if (ShardedJob.is(job)
-        || pod.isEmpty()
-        || !"Running".equals(pod.get().getStatus().getPhase())) {
+  /** How far a Job is; asked for now and then, so that the status is not written all the time. */
+  private Optional<MirrorListStatus.Progress> progress(
+      JobLog log, MirrorList list, Job job, List<Pod> pods) {
+    Instant now = clock.instant();
+    Asked last = asked.get(ResourceID.fromResource(list));
+    if (last != null
+        && last.job().equals(job.getMetadata().getName())
+        && now.isBefore(last.at().plus(EACH_PROGRESS))) {
       return Optional.empty();
     }
-    try {
-      String log =
-          context
-              .getClient()
-              .pods()
-              .inNamespace(pod.get().getMetadata().getNamespace())
-              .withName(pod.get().getMetadata().getName())
-              .inContainer("sync")
-              .limitBytes(LOG_BYTES)
-              .getLog();
-      return log.lines()
-          .filter(line -> line.startsWith("{"))
-          .map(Termination::parse)
-          .flatMap(Optional::stream)
-          .filter(told -> told.hash() != null && told.plan() != null)
-          .findFirst();
-    } catch (KubernetesClientException e) {
-      return Optional.empty(); // The end of the Job will tell.
-    }
+    asked.put(ResourceID.fromResource(list), new Asked(job.getMetadata().getName(), now));
+    return log.progress(pods);
+  }
+
+  /** When the progress of a Job was last asked for. */
+  private record Asked(String job, Instant at) {}
+
+  /** The newest pod of a Job, or of each of its parts in their order; empty until all are there. */
+  private static List<Pod> newest(Context<MirrorList> context, Job job) {
+    List<Pod> pods = pods(context, job);
+    return ShardedJob.is(job)
+        ? ShardedJob.newest(job, pods)
+        : pods.stream().max(CREATED).map(List::of).orElse(List.of());
   }
 
   /** An approval is of one plan, which one pod makes. */

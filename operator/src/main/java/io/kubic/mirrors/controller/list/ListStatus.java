@@ -7,6 +7,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.controller.support.ByteSize;
 import io.kubic.mirrors.controller.support.Conditions;
+import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.sync.Termination;
 import java.time.Clock;
 import java.time.Instant;
@@ -20,6 +21,9 @@ final class ListStatus {
   static final String SYNCED = "Synced";
   static final String DISCOVERY_COMPLETE = "DiscoveryComplete";
   static final String AWAITING_APPROVAL = "AwaitingApproval";
+  static final String DRIFTED = "Drifted";
+  static final String RATE_LIMITED = Reason.RateLimited.name();
+  static final String TARGET_FULL = Reason.TargetFull.name();
   private static final Set<String> TYPES =
       Set.of(
           Conditions.READY,
@@ -27,7 +31,10 @@ final class ListStatus {
           Conditions.STALLED,
           SYNCED,
           DISCOVERY_COMPLETE,
-          AWAITING_APPROVAL);
+          AWAITING_APPROVAL,
+          DRIFTED,
+          RATE_LIMITED,
+          TARGET_FULL);
   private static final int MAX_FAILURES = 20;
 
   private final MirrorListStatus old;
@@ -42,8 +49,8 @@ final class ListStatus {
 
   static MirrorListStatus empty() {
     return new MirrorListStatus(
-        null, null, List.of(), null, null, null, null, List.of(), List.of(), null, null, null, null,
-        null, null, null);
+        null, null, List.of(), null, null, null, null, null, List.of(), List.of(), null, null, null,
+        null, null, null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -56,6 +63,7 @@ final class ListStatus {
         s.images(),
         s.size(),
         s.plan(),
+        s.progress(),
         s.summary(),
         s.failures(),
         s.sources(),
@@ -104,6 +112,17 @@ final class ListStatus {
    * @param told what it said it will do; empty when that is not known yet, or known already
    */
   MirrorListStatus running(Job job, boolean sameSpec, Optional<Termination> told) {
+    return running(job, sameSpec, told, Optional.empty());
+  }
+
+  /**
+   * @param progress how far it said it is; empty when it was not asked
+   */
+  MirrorListStatus running(
+      Job job,
+      boolean sameSpec,
+      Optional<Termination> told,
+      Optional<MirrorListStatus.Progress> progress) {
     carry();
     boolean planned = told.isPresent() || knowsPlanOf(job);
     String reason = planned ? "Copying" : "Syncing";
@@ -123,6 +142,7 @@ final class ListStatus {
             old.images(),
             old.size(),
             told.map(ListStatus::plan).orElse(old.plan()),
+            progress.orElse(job.getMetadata().getName().equals(old.job()) ? old.progress() : null),
             old.summary(),
             old.failures(),
             old.sources(),
@@ -205,6 +225,13 @@ final class ListStatus {
                 r.complete()
                     ? "every repository and tag list was read"
                     : "not everything could be listed; see failures"));
+    result.ifPresentOrElse(
+        this::troubles,
+        () -> {
+          repeat(DRIFTED);
+          repeat(RATE_LIMITED);
+          repeat(TARGET_FULL);
+        });
     Termination r = result.orElse(null);
     MirrorListStatus told =
         new MirrorListStatus(
@@ -214,6 +241,7 @@ final class ListStatus {
             r == null || waits ? old.images() : r.done() + "/" + r.total(),
             waits ? old.size() : wholeSize(r),
             r == null || r.plan() == null ? old.plan() : plan(r),
+            null,
             r == null || r.summary() == null
                 ? old.summary()
                 : new MirrorListStatus.Summary(
@@ -248,6 +276,37 @@ final class ListStatus {
             specHash,
             bundle(r));
     return with(told, next.map(Instant::toString).orElse(null), request);
+  }
+
+  /** What a person has to do something about; a condition that never held is not told. */
+  private void troubles(Termination r) {
+    int drifted = r.summary() == null ? 0 : r.summary().drifted();
+    trouble(
+        DRIFTED,
+        drifted > 0,
+        drifted + " tags moved at the source; tagPolicy: Immutable keeps what is in the mirror");
+    trouble(
+        RATE_LIMITED,
+        failed(r, RATE_LIMITED),
+        "the upstream's limit stopped a part of the run; it is tried again by itself");
+    trouble(
+        TARGET_FULL,
+        failed(r, TARGET_FULL),
+        "the mirror has no space left: enlarge its storage, prune, or collect garbage");
+  }
+
+  private static boolean failed(Termination r, String reason) {
+    return r.failures().stream().anyMatch(failure -> failure.reason().equals(reason))
+        || r.error() != null && r.error().reason().equals(reason);
+  }
+
+  private void trouble(String type, boolean is, String message) {
+    boolean told = old.conditions().stream().anyMatch(c -> c.type().equals(type));
+    if (is) {
+      conditions.set(type, true, type, message);
+    } else if (told) {
+      conditions.set(type, false, "None", "not in the last run");
+    }
   }
 
   private MirrorListStatus.@Nullable Bundle bundle(@Nullable Termination r) {
@@ -331,6 +390,9 @@ final class ListStatus {
     repeat(AWAITING_APPROVAL);
     repeat(SYNCED);
     repeat(DISCOVERY_COMPLETE);
+    repeat(DRIFTED);
+    repeat(RATE_LIMITED);
+    repeat(TARGET_FULL);
   }
 
   private void repeat(String type) {
@@ -352,6 +414,7 @@ final class ListStatus {
         s.images(),
         s.size(),
         s.plan(),
+        s.progress(),
         s.summary(),
         s.failures(),
         s.sources(),

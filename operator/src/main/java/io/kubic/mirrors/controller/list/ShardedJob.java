@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * A run in several pods: an Indexed Job, each index one part of the list. A part that fails does
@@ -60,22 +61,31 @@ final class ShardedJob {
       Job job, List<Pod> pods, Function<Pod, Optional<Termination>> told) {
     List<Optional<Termination>> parts = new ArrayList<>();
     for (int i = 0; i < job.getSpec().getCompletions(); i++) {
-      String index = Integer.toString(i);
-      parts.add(
-          pods.stream()
-              .filter(pod -> index.equals(index(pod)))
-              .sorted(
-                  (a, b) ->
-                      b.getMetadata()
-                          .getCreationTimestamp()
-                          .compareTo(a.getMetadata().getCreationTimestamp()))
-              .map(told)
-              .flatMap(Optional::stream)
-              .findFirst());
+      parts.add(newestFirst(pods, i).map(told).flatMap(Optional::stream).findFirst());
     }
     return parts.stream().allMatch(Optional::isEmpty)
         ? Optional.empty()
         : Optional.of(Termination.merged(parts));
+  }
+
+  /** The newest pod of each part, in their order; empty until every part has one. */
+  static List<Pod> newest(Job job, List<Pod> pods) {
+    List<Pod> newest = new ArrayList<>();
+    for (int i = 0; i < job.getSpec().getCompletions(); i++) {
+      newestFirst(pods, i).findFirst().ifPresent(newest::add);
+    }
+    return newest.size() == job.getSpec().getCompletions() ? newest : List.of();
+  }
+
+  private static Stream<Pod> newestFirst(List<Pod> pods, int part) {
+    String index = Integer.toString(part);
+    return pods.stream()
+        .filter(pod -> index.equals(index(pod)))
+        .sorted(
+            (a, b) ->
+                b.getMetadata()
+                    .getCreationTimestamp()
+                    .compareTo(a.getMetadata().getCreationTimestamp()));
   }
 
   private static String index(Pod pod) {

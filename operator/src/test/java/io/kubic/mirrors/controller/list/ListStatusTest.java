@@ -124,4 +124,73 @@ class ListStatusTest {
     manual.getMetadata().setAnnotations(Map.of(Api.APPROVE, "--to evil.example"));
     assertThat(ListResources.approved(manual)).isEmpty();
   }
+
+  @Test
+  void progressStandsInTheStatusWhileARunCopiesAndNoLonger() {
+    MirrorList list = list("");
+    list.setStatus(new ListStatus(list, CLOCK).running(job("one"), false, Optional.of(PLANNED)));
+    MirrorListStatus.Progress some = new MirrorListStatus.Progress("Copying", 3, 9, 10L, 90L, "8s");
+    MirrorListStatus running =
+        new ListStatus(list, CLOCK).running(job("one"), false, Optional.empty(), Optional.of(some));
+    assertThat(running.progress()).isEqualTo(some);
+    list.setStatus(running);
+    // Not asked this time: what was told stands, and nothing is written.
+    assertThat(new ListStatus(list, CLOCK).running(job("one"), false, Optional.empty()))
+        .isEqualTo(running);
+    assertThat(new ListStatus(list, CLOCK).running(job("two"), false, Optional.empty()).progress())
+        .isNull();
+    assertThat(finished(list, done(0, "")).progress()).isNull();
+  }
+
+  private static Termination done(int drifted, String reason) {
+    return new Termination(
+        HASH,
+        new Termination.Planned(2, 30, 1000, 400, 0),
+        new Termination.Summary(9, 0, reason.isEmpty() ? 0 : 1, drifted, 0, 0, 1, 1),
+        true,
+        reason.isEmpty()
+            ? List.of()
+            : List.of(new Termination.Failure("r.example/a:1", reason, "why", 1)),
+        List.of(),
+        "mirror/mirror-operator/reports@sha256:" + HASH,
+        null);
+  }
+
+  private static MirrorListStatus finished(MirrorList list, Termination told) {
+    return new ListStatus(list, CLOCK)
+        .finished(job("one"), Optional.of(told), NOW, "spec", "", Optional.empty());
+  }
+
+  @Test
+  void driftLimitsAndAFullTargetAreConditionsAsLongAsTheyHold() {
+    MirrorList list = list("");
+    MirrorListStatus good = finished(list, done(0, ""));
+    assertThat(good.conditions())
+        .extracting(Condition::type)
+        .doesNotContain("Drifted", "RateLimited", "TargetFull");
+    assertThat(good.reportRef()).contains("mirror-operator/reports@sha256:");
+    list.setStatus(finished(list, done(2, "RateLimited")));
+    assertThat(condition(list.getStatus(), "Drifted").message()).startsWith("2 tags moved");
+    assertThat(condition(list.getStatus(), "RateLimited").holds()).isTrue();
+    assertThat(condition(list.getStatus(), "Ready").reason()).isEqualTo("RateLimited");
+    list.setStatus(finished(list, done(0, "TargetFull")));
+    assertThat(condition(list.getStatus(), "Drifted").holds()).isFalse();
+    assertThat(condition(list.getStatus(), "TargetFull").holds()).isTrue();
+  }
+
+  @Test
+  void aLogTellsThePlanAndHowFarTheRunIs() {
+    String log =
+        """
+        starting
+        {"hash":"%s","plan":{"repositories":2,"images":30,"bytes":1000,"bytesToTransfer":400,"pruneCandidates":0}}
+        {"phase":"Copying","completed":1,"total":30,"bytesDone":100,"bytesTotal":400,"image":{"source":"x"}}
+        {"phase":"Copying","completed":2,"total":30,"bytesDone":200,"bytesTotal":400,"etaSeconds":200}
+        {"phase":"Copying","completed":3,"tot"""
+            .formatted(HASH);
+    assertThat(JobLog.plan(log).orElseThrow().plan()).isEqualTo(PLANNED.plan());
+    assertThat(JobLog.progress(log))
+        .contains(new MirrorListStatus.Progress("Copying", 2, 30, 200L, 400L, "3m20s"));
+    assertThat(JobLog.progress("nothing\n{}\n")).isEmpty();
+  }
 }

@@ -12,6 +12,9 @@ changes=${1:-100}
 hosts=/etc/containerd/certs.d/registry.opensuse.org/hosts.toml
 image=registry.opensuse.org/opensuse/busybox:1.35
 node() { "$here/../cluster/cluster.sh" node "$@"; }
+out=$(mktemp -d)
+failure=$out/failure failures=$out/failures
+: >"$failures"
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN{printf "%.1f", b-a}'; }
 row() { printf '%-52s %8s s\n' "$1" "$2"; }
@@ -19,7 +22,8 @@ forget() { node "$1" crictl --runtime-endpoint unix:///run/containerd/containerd
 pull() { # node
   forget "$1"
   local from; from=$(now)
-  if node "$1" crictl --runtime-endpoint unix:///run/containerd/containerd.sock pull "$image" >/dev/null 2>&1; then since "$from"; else echo FAILED; fi
+  if node "$1" crictl --runtime-endpoint unix:///run/containerd/containerd.sock pull "$image" >/dev/null 2>"$failure"; then since "$from"
+  else { date -u +%T; cat "$failure"; } >>"$failures"; echo FAILED; fi
 }
 until_() { # limit, command...
   local from limit=$1; shift; from=$(now)
@@ -66,7 +70,6 @@ trap - EXIT
 # --- changes under pull loops ---------------------------------------------------------------------------------------
 started() { node 1 sh -c 'pgrep -x containerd | head -n 1'; }
 before=$(started)
-out=$(mktemp -d)
 kubectl patch nrc mirror --type merge -p '{"spec":{"rollout":{"soak":"1s","maxUnavailable":2}}}' >/dev/null
 kubectl create namespace torture --dry-run=client -o yaml | kubectl apply -f - >/dev/null
 ( while [ ! -e "$out/stop" ]; do echo "$(pull 1)" >>"$out/containerd"; done ) &
@@ -82,7 +85,7 @@ for i in $(seq "$changes"); do
   port=$((6000 + i))
   kubectl patch nrc mirror --type merge -p "{\"spec\":{\"blockedRegistries\":[\"blocked$i.example\"],\"trust\":{\"additionalCAs\":[{\"host\":\"extra.example:$port\",\"configMapRef\":{\"name\":\"extra-ca\",\"namespace\":\"torture\"}}]}}}" >/dev/null
   hash=
-  for _ in $(seq 150); do
+  for _ in $(seq 450); do
     node 1 test -e "/etc/containerd/certs.d/extra.example:$port/mirror-operator.crt" && { hash=1; break; }
     sleep 0.4
   done
@@ -96,5 +99,6 @@ printf '%-52s %8s\n' "changes of mirrors and CA" "$i" \
   "pulls by containerd" "$(wc -l <"$out/containerd")" "  of them failed" "$(grep -c FAILED "$out/containerd" || true)" \
   "pulls by podman" "$(wc -l <"$out/podman")" "  of them failed" "$(grep -c FAILED "$out/podman" || true)" \
   "restarts of containerd" "$([ "$before" = "$(started)" ] && echo 0 || echo 1)"
-grep -h Error "$out/podman.log" | sort | uniq -c | head -n 3 || true
+[ ! -s "$failures" ] || { echo "pulls by containerd that failed:"; tail -n 20 "$failures"; }
+grep -h Error "$out/podman.log" | sort | uniq -c | sort -rn | head -n 5 || true
 rm -rf "$out"

@@ -182,5 +182,4 @@ for scenario in $scenarios; do
     *) die "no scenario $scenario" ;;
   esac
   rm -rf "$store/source" "$store/target" "$store/before"
-  remove_networks
 done

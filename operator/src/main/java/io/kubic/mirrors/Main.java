@@ -9,6 +9,6 @@ public final class Main {
 
   public static void main(String[] args) {
     Logging.configure();
-    System.exit(CommandLines.create().execute(args));
+    System.exit(CommandLines.create(args).execute(args));
   }
 }

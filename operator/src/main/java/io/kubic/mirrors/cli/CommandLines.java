@@ -4,6 +4,8 @@ import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.oci.RegistryException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 
 /** Builds the parser, with one place for errors: one line on standard error, and the exit code. */
 public final class CommandLines {
@@ -11,7 +13,28 @@ public final class CommandLines {
 
   /** A parser for all commands, ready to {@code execute}. */
   public static CommandLine create() {
-    return new CommandLine(new MirrorCommand())
+    return prepared(new CommandLine(new MirrorCommand()));
+  }
+
+  /**
+   * A parser that is good for these arguments. When the first one names a command it knows only
+   * that one: to read the annotations of all takes a third of a start.
+   */
+  public static CommandLine create(String... args) {
+    for (Class<?> command : MirrorCommand.class.getAnnotation(Command.class).subcommands()) {
+      Command description = command.getAnnotation(Command.class);
+      if (args.length > 0
+          && command != CommandLine.HelpCommand.class
+          && description.name().equals(args[0])) {
+        CommandLine root = new CommandLine(CommandSpec.create().name(MirrorCommand.NAME));
+        return prepared(root.addSubcommand(new CommandLine(command)));
+      }
+    }
+    return create();
+  }
+
+  private static CommandLine prepared(CommandLine commands) {
+    return commands
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setParameterExceptionHandler(
             (e, args) -> {

@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.cert.X509Certificate;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -136,8 +137,13 @@ final class ConnectionOptions implements AutoCloseable {
    * @param host {@code HOST[:PORT]}
    */
   RegistryClient registry(String host) {
-    return transport().connect(named(host, concurrency().orElse(TARGET_CONCURRENCY)));
+    return transport()
+        .connect(named(host, concurrency().orElse(TARGET_CONCURRENCY)).withRetry(SOMEBODY_WAITS));
   }
+
+  /** Somebody at a terminal hears what is wrong within seconds. */
+  private static final Retry SOMEBODY_WAITS =
+      new Retry(2, Duration.ofMillis(500), Duration.ofSeconds(10), Duration.ofSeconds(60));
 
   /** Where the files of a source are looked for. */
   static Path sourceDirectory(Path root, MirrorListSpec.Source source) {

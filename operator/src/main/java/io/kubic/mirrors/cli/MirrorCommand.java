@@ -8,7 +8,7 @@ import picocli.CommandLine.Spec;
 
 /** The root: {@code kubectl mirror}, or {@code mirror-operator} in a pod. */
 @Command(
-    name = "kubectl-mirror",
+    name = MirrorCommand.NAME,
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
     description = "Mirror container images into a private registry, with and without a cluster.",
@@ -47,6 +47,8 @@ import picocli.CommandLine.Spec;
       SyncCommand.class,
     })
 final class MirrorCommand implements Runnable {
+  static final String NAME = "kubectl-mirror";
+
   @Spec private CommandSpec spec;
 
   @Override

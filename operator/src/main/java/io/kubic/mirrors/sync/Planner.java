@@ -14,7 +14,6 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -26,9 +25,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Future;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -68,7 +65,7 @@ public final class Planner {
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
   private final @Nullable ImageStore target;
   private final Depth depth;
-  private final ExecutorService executor;
+  private final Workers workers;
   private final Map<List<String>, MirrorListSpec.Source> byName = new HashMap<>();
   private final Companions companions;
   private final @Nullable Attachments attachments;
@@ -82,7 +79,7 @@ public final class Planner {
   /**
    * @param sources the store to read each source from
    * @param target null to plan as for an empty one
-   * @param executor one task per image; the stores bound what runs at once
+   * @param executor runs the workers; the stores bound what is asked at once
    */
   public Planner(
       MirrorListSpec spec,
@@ -94,7 +91,14 @@ public final class Planner {
     this.sources = sources;
     this.target = target;
     this.depth = depth;
-    this.executor = executor;
+    this.workers =
+        new Workers(
+            executor,
+            2
+                * spec.sources().stream()
+                    .mapToInt(source -> source.limits().maxConcurrent())
+                    .max()
+                    .orElse(1));
     this.companions = new Companions(sources, depth != Depth.DIGESTS);
     this.attachments = target == null ? null : new Attachments(target);
     spec.sources().forEach(s -> byName.put(List.of(s.registry(), s.name()), s));
@@ -203,38 +207,15 @@ public final class Planner {
     wanted.forEach(one -> known.add(Key.of(one.image())));
     List<Found> all = new ArrayList<>();
     for (int level = 0; level < MAX_REFERRER_DEPTH && !wanted.isEmpty(); level++) {
-      List<Found> found = each(wanted, this::look);
+      List<Found> found = workers.each(wanted, one -> one.image().registry(), this::look);
       all.addAll(found);
       wanted =
-          each(found, this::attached).stream()
+          workers.each(found, one -> one.image().registry(), this::attached).stream()
               .flatMap(List::stream)
               .filter(one -> known.add(Key.of(one.image())))
               .toList();
     }
     return conclude(all, selection);
-  }
-
-  private <T, R> List<R> each(Collection<T> all, Function<T, R> question) {
-    List<Future<R>> running = new ArrayList<>(all.size());
-    try {
-      for (T one : all) {
-        running.add(executor.submit(() -> question.apply(one)));
-      }
-      List<R> answers = new ArrayList<>(all.size());
-      for (Future<R> future : running) {
-        answers.add(future.get());
-      }
-      return answers;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new RegistryException(Reason.Cancelled, "plan", "the planning was stopped");
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof RuntimeException known
-          ? known
-          : new IllegalStateException(e.getCause());
-    } finally {
-      running.forEach(future -> future.cancel(true));
-    }
   }
 
   private Found look(Wanted wanted) {

@@ -18,6 +18,8 @@ final class Ask {
   final Map<String, String> headers = new TreeMap<>();
   final Map<String, String> query = new TreeMap<>();
   final Set<String> scopes = new LinkedHashSet<>();
+  private static final String ACCEPTED = String.join(", ", MediaTypes.ACCEPTED);
+
   String repository = "";
   @Nullable RequestBody body;
   boolean bulk;
@@ -48,7 +50,7 @@ final class Ask {
   }
 
   Ask accept() {
-    return header("Accept", String.join(", ", MediaTypes.ACCEPTED));
+    return header("Accept", ACCEPTED);
   }
 
   Ask scope(String ofRepository, String scope) {

@@ -3,8 +3,8 @@ package io.kubic.mirrors.oci.registry;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.random.RandomGenerator;
@@ -24,9 +24,7 @@ public final class Transport implements AutoCloseable {
   private final ConcurrentHashMap<String, Gate> gates = new ConcurrentHashMap<>();
 
   /** Ends calls that do not get to their headers in time; idle but for that. */
-  private final ScheduledExecutorService watchdog =
-      Executors.newSingleThreadScheduledExecutor(
-          Thread.ofPlatform().name("registry-watchdog").daemon().factory());
+  private final ScheduledExecutorService watchdog = watchdog();
 
   /**
    * @param random for jitter only
@@ -34,6 +32,15 @@ public final class Transport implements AutoCloseable {
    */
   public Transport(Clock clock, RandomGenerator random, Pause pause, String userAgent) {
     this(clock, random, pause, userAgent, Network.system());
+  }
+
+  private static ScheduledExecutorService watchdog() {
+    var executor =
+        new ScheduledThreadPoolExecutor(
+            1, Thread.ofPlatform().name("registry-watchdog").daemon().factory());
+    // Else each call of the last minutes, answered long ago, stays in memory.
+    executor.setRemoveOnCancelPolicy(true);
+    return executor;
   }
 
   Transport(Clock clock, RandomGenerator random, Pause pause, String userAgent, Network network) {

@@ -64,8 +64,9 @@ final class Wire {
             .newBuilder()
             .connectTimeout(
                 timeout.compareTo(Duration.ofSeconds(30)) > 0 ? Duration.ofSeconds(30) : timeout)
-            .readTimeout(timeout)
-            .writeTimeout(connection.retry().stallTimeout())
+            // A small call has a deadline as a whole: a timer for each read would be one more.
+            .readTimeout(Duration.ZERO)
+            .writeTimeout(Duration.ZERO)
             .proxySelector(new ProxyChoice(connection.proxies()))
             .proxyAuthenticator(new ProxyLogin(connection.proxies()));
     // The system's trust is what a client has anyway; reading it takes a good part of a start.
@@ -84,6 +85,7 @@ final class Wire {
             .newBuilder()
             .protocols(List.of(Protocol.HTTP_1_1))
             .readTimeout(connection.retry().stallTimeout())
+            .writeTimeout(connection.retry().stallTimeout())
             .build();
     this.upload = bulk.newBuilder().readTimeout(commitTimeout()).build();
     this.foreign = bulk.newBuilder().socketFactory(guard.sockets()).build();

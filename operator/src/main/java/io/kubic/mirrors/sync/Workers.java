@@ -1,0 +1,85 @@
+package io.kubic.mirrors.sync;
+
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Function;
+
+/**
+ * Asks the same of many things, some at a time. A thread for each of a hundred thousand tags would
+ * mostly wait for its turn at the registry, and waiting costs memory and wake-ups.
+ */
+final class Workers {
+  /** Twice what goes to a registry at once: one half may be at the source, one at the target. */
+  private static final int LEAST = 64;
+
+  private final ExecutorService executor;
+  private final int atOnce;
+
+  /**
+   * @param atOnce how many things of one group are asked at once, 64 at least
+   */
+  Workers(ExecutorService executor, int atOnce) {
+    this.executor = executor;
+    this.atOnce = Math.max(LEAST, atOnce);
+  }
+
+  /**
+   * The answers in the order of the questions. What one throws ends all.
+   *
+   * @param group things of different groups do not wait for each other
+   * @throws RegistryException Cancelled when this thread is interrupted
+   */
+  <T, R> List<R> each(Collection<T> all, Function<T, String> group, Function<T, R> question) {
+    List<T> things = List.copyOf(all);
+    Map<String, List<Integer>> groups = new LinkedHashMap<>();
+    for (int i = 0; i < things.size(); i++) {
+      groups.computeIfAbsent(group.apply(things.get(i)), any -> new ArrayList<>()).add(i);
+    }
+    AtomicReferenceArray<R> answers = new AtomicReferenceArray<>(things.size());
+    List<Future<?>> running = new ArrayList<>();
+    try {
+      for (List<Integer> of : groups.values()) {
+        AtomicInteger next = new AtomicInteger();
+        for (int worker = 0; worker < Math.min(atOnce, of.size()); worker++) {
+          running.add(
+              executor.submit(
+                  () -> {
+                    for (int at = next.getAndIncrement();
+                        at < of.size() && !Thread.currentThread().isInterrupted();
+                        at = next.getAndIncrement()) {
+                      int index = of.get(at);
+                      answers.set(index, question.apply(things.get(index)));
+                    }
+                  }));
+        }
+      }
+      for (Future<?> future : running) {
+        future.get();
+      }
+      List<R> inOrder = new ArrayList<>(things.size());
+      for (int i = 0; i < things.size(); i++) {
+        inOrder.add(answers.get(i));
+      }
+      return inOrder;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new RegistryException(Reason.Cancelled, "plan", "the planning was stopped");
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof RuntimeException known
+          ? known
+          : new IllegalStateException(e.getCause());
+    } finally {
+      running.forEach(future -> future.cancel(true));
+    }
+  }
+}

@@ -41,15 +41,24 @@ final class GatewayLab implements AutoCloseable {
   private final Process registry;
 
   GatewayLab(Path directory) throws Exception {
+    this(directory, distributionConfig(directory.resolve("storage")), START);
+  }
+
+  /**
+   * @param distribution the registry's configuration, but for its address
+   * @param start how long it may take to be ready
+   */
+  GatewayLab(Path directory, String distribution, Duration start) throws Exception {
     this.directory = directory;
     backend = freePort();
     Path config = directory.resolve("config.yml");
-    Files.writeString(config, distributionConfig(directory.resolve("storage"), backend));
+    Files.writeString(config, distribution);
     ProcessBuilder builder =
         new ProcessBuilder(tool("registry").toString(), "serve", config.toString())
             .redirectErrorStream(true)
             .redirectOutput(directory.resolve("registry.log").toFile());
     builder.environment().put("OTEL_TRACES_EXPORTER", "none");
+    builder.environment().put("REGISTRY_HTTP_ADDR", "127.0.0.1:" + backend);
     registry = builder.start();
     ca = CertificateAuthority.create("it", KeySpec.DEFAULT, Duration.ofDays(30), random, clock);
     Files.writeString(directory.resolve("ca.crt"), ca.certificatePem());
@@ -77,13 +86,15 @@ final class GatewayLab implements AutoCloseable {
                 backend, tls, keys, directory.resolve("users"), directory.resolve("freeze")));
     gateway =
         new Gateway(file, new PrintStream(audit, true, StandardCharsets.UTF_8), random, clock);
-    long end = System.nanoTime() + START.toNanos();
+    long end = System.nanoTime() + start.toNanos();
     while (admin("GET", "/readyz", null).statusCode() != 200) {
       if (System.nanoTime() > end) {
-        throw new AssertionError(
+        String why =
             "not ready: "
                 + admin("GET", "/readyz", null).body()
-                + Files.readString(directory.resolve("registry.log")));
+                + Files.readString(directory.resolve("registry.log"));
+        close();
+        throw new AssertionError(why);
       }
       TimeUnit.MILLISECONDS.sleep(100);
     }
@@ -159,7 +170,7 @@ final class GatewayLab implements AutoCloseable {
   }
 
   /** What a registry behind a gateway is told. */
-  private static String distributionConfig(Path storage, int port) {
+  private static String distributionConfig(Path storage) {
     return """
     version: 0.1
     log: {level: warn, accesslog: {disabled: true}}
@@ -168,12 +179,11 @@ final class GatewayLab implements AutoCloseable {
       delete: {enabled: true}
       redirect: {disable: true}
     http:
-      addr: 127.0.0.1:%d
       relativeurls: true
       draintimeout: 75s
       secret: equal-on-all-replicas
     validation: {manifests: {indexes: {platforms: none}}}
     """
-        .formatted(storage, port);
+        .formatted(storage);
   }
 }

@@ -38,9 +38,12 @@ import io.kubic.mirrors.pki.CertificateBundle;
 import io.kubic.mirrors.pki.CertifiedKey;
 import io.kubic.mirrors.pki.InvalidCertificateException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
+import java.net.HttpURLConnection;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
@@ -52,14 +55,17 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import okhttp3.OkHttpClient;
+import okhttp3.Request;
 import okhttp3.Response;
 
 /**
@@ -69,6 +75,11 @@ import okhttp3.Response;
  */
 final class RegistryWorld implements RegistryProbe, AutoCloseable {
   static final String NAME = "mirror";
+
+  /** Every right that operators of this JVM made use of, as {@code patch secrets}. */
+  static final Set<String> USED = new ConcurrentSkipListSet<>();
+
+  private static final String SYSTEM = "mirror-system";
   private static final int NEVER = -1;
   private static final SecureRandom RANDOM = new SecureRandom();
 
@@ -85,10 +96,16 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
   /** Whether gateways take up what is in the Secrets. */
   boolean reloads = true;
 
+  /** Asks adopted registries for real; null: they answer as follows. */
+  RegistryProbe real;
+
   /** What an adopted registry answers, and how often it was surveyed. */
   Outcome externalOutcome = new Healthy();
 
   int surveys;
+
+  /** Rights that the chart does not give, and that were made use of. */
+  private final Set<String> forbidden = new ConcurrentSkipListSet<>();
 
   private final Path kubeconfig;
   private List<X509Certificate> shown = List.of();
@@ -133,9 +150,83 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
         .create();
   }
 
+  /** The kinds, ready to be used, and the chart's rights for the operator. */
+  static void install(ApiServer server) {
+    server.kubectl("apply", "--server-side", "-f", "crds").orFail();
+    allow(server);
+    server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
+    Lab.eventually(
+        Duration.ofSeconds(20),
+        "the new kinds can be listed",
+        () ->
+            List.of("mirrorregistries", "mirrorlists", "noderegistryconfigs").stream()
+                .allMatch(kind -> server.kubectl("get", kind, "-A").code() == 0));
+  }
+
+  private static void allow(ApiServer server) {
+    Lab.Result rights =
+        Lab.run(
+                Duration.ofSeconds(30),
+                Map.of(),
+                List.of(
+                    Lab.tool("helm"),
+                    "template",
+                    "mirror-operator",
+                    "helm/mirror-operator",
+                    "--namespace",
+                    SYSTEM,
+                    "--show-only",
+                    "templates/rbac.yaml"))
+            .orFail();
+    try {
+      Path file = Files.createTempFile("rbac", ".yaml");
+      try {
+        Files.writeString(file, rights.out());
+        for (String name : List.of(SYSTEM, "mirror-agents")) {
+          server.kubectl("create", "namespace", name);
+        }
+        server.kubectl("apply", "--server-side", "-f", file.toString()).orFail();
+      } finally {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** What the operator asked the server for, as a role would say it. */
+  private void watchRights(Request request, int status) {
+    List<String> path = request.url().pathSegments();
+    int resource = path.indexOf("namespaces") + 2;
+    if (path.indexOf("namespaces") < 0 || resource >= path.size()) {
+      resource = path.getFirst().equals("api") ? 2 : 3;
+    }
+    if (resource >= path.size()) {
+      return;
+    }
+    String sub = path.size() > resource + 2 ? "/" + path.get(resource + 2) : "";
+    String verb =
+        switch (request.method()) {
+          case "GET" -> path.size() > resource + 1 ? "get" : "list";
+          case "POST" -> "create";
+          case "PUT" -> "update";
+          default -> request.method().toLowerCase(Locale.ROOT);
+        };
+    String asked = verb + " " + path.get(resource) + sub;
+    USED.add(asked);
+    if (status == HttpURLConnection.HTTP_FORBIDDEN) {
+      forbidden.add(asked);
+    }
+  }
+
   private KubernetesClient client(boolean killable) {
     Config config = Config.fromKubeconfig(kubeconfig.toFile());
     config.setRequestRetryBackoffLimit(0);
+    if (killable) {
+      // The rights of the chart, neither more nor less.
+      config.setImpersonateUsername("system:serviceaccount:" + SYSTEM + ":mirror-operator");
+      config.setImpersonateGroups("system:serviceaccounts", "system:authenticated");
+    }
     return new KubernetesClientBuilder()
         .withConfig(config)
         .withHttpClientFactory(
@@ -155,6 +246,7 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
                           throw new IOException("killed");
                         }
                         Response response = chain.proceed(chain.request());
+                        watchRights(chain.request(), response.code());
                         if (write && n == crashAt && crashAfter) {
                           dead = true;
                           response.close();
@@ -210,6 +302,18 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
                 .withStringData(members)
                 .build())
         .serverSideApply();
+  }
+
+  /** A registry whose content is in a bucket; gives what the operator tells it. */
+  String onBucket(Registries.Bucket bucket, int replicas) {
+    secret("bucket", Map.of("accessKey", bucket.accessKey(), "secretKey", bucket.secretKey()));
+    create(
+        "{replicas: %d, storage: {s3: {bucket: %s, endpoint: '%s', forcePathStyle: true, rootDirectory: /mirror, credentialsSecretRef: {name: bucket}}}}"
+            .formatted(replicas, bucket.name(), bucket.endpoint()));
+    settle();
+    pod();
+    settle();
+    return text(secret("mirror-registry-config"), "config.yml");
   }
 
   /** A pod that is ready, as the kubelet would tell. */
@@ -412,12 +516,15 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   @Override
   public Outcome ping(External external) {
-    return externalOutcome;
+    return real == null ? externalOutcome : real.ping(external);
   }
 
   @Override
   public MirrorRegistryStatus.Capabilities survey(External external, boolean allowedToWrite) {
     surveys++;
+    if (real != null) {
+      return real.survey(external, allowedToWrite);
+    }
     return new MirrorRegistryStatus.Capabilities(
         MirrorRegistryStatus.Capability.Supported, null, null, null);
   }
@@ -569,5 +676,6 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
   public void close() {
     admin.close();
     operator.close();
+    assertThat(forbidden).as("what the chart does not allow").isEmpty();
   }
 }

@@ -28,10 +28,20 @@ import org.jspecify.annotations.Nullable;
 /** Probes, metrics, state and the freeze, on a port of their own. */
 final class AdminHandler extends Handler.Abstract {
   private static final Duration LONGEST_FREEZE = Duration.ofHours(1);
+
+  /**
+   * What a registry cannot answer without its storage; that there is no such repository is fine.
+   */
+  private static final String STORAGE = "/v2/mirror-operator/probe/tags/list";
+
   private final MaterialsWatch materials;
   private final GatewayMetrics metrics;
   private final Freeze freeze;
   private final Supplier<String> unready;
+
+  /** Whether the registry's storage answered once; the registry itself looks at it from then on. */
+  private volatile boolean storageSeen;
+
   private final HttpClient http =
       HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(1)).build();
 
@@ -72,18 +82,29 @@ final class AdminHandler extends Handler.Abstract {
       return own;
     }
     try {
-      HttpResponse<Void> answer =
-          http.send(
-              HttpRequest.newBuilder(URI.create(materials.config().backend() + "/v2/"))
-                  .timeout(Duration.ofSeconds(2))
-                  .build(),
-              HttpResponse.BodyHandlers.discarding());
-      return answer.statusCode() == HttpURLConnection.HTTP_OK
-          ? null
-          : "the registry answers " + answer.statusCode();
+      int version = status("/v2/");
+      if (version != HttpURLConnection.HTTP_OK) {
+        return "the registry answers " + version;
+      }
+      // A registry with a wrong key for its bucket says that it is well for half a minute: long
+      // enough for a rollout to end the pods that serve.
+      if (!storageSeen && status(STORAGE) >= HttpURLConnection.HTTP_INTERNAL_ERROR) {
+        return "the registry does not reach its storage";
+      }
+      storageSeen = true;
+      return null;
     } catch (IOException e) {
       return "the registry does not answer: " + e.getMessage();
     }
+  }
+
+  private int status(String path) throws IOException, InterruptedException {
+    return http.send(
+            HttpRequest.newBuilder(URI.create(materials.config().backend() + path))
+                .timeout(Duration.ofSeconds(2))
+                .build(),
+            HttpResponse.BodyHandlers.discarding())
+        .statusCode();
   }
 
   /** What is wrong with new files; the old are in force, so it is no reason not to be ready. */

@@ -40,7 +40,6 @@ final class ExternalSurvey {
 
   /** Everything. */
   Capabilities writing() {
-    Capability referrers = referrers();
     byte[] config =
         ("{\"architecture\":\"none\",\"os\":\"none\",\"nonce\":\"" + nonce + "\"}")
             .getBytes(StandardCharsets.UTF_8);
@@ -71,24 +70,53 @@ final class ExternalSurvey {
         manifest(
             "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%d},\"layers\":[]}"
                 .formatted(MediaTypes.OCI_MANIFEST, CONFIG, blob.digest(), blob.size()));
+    Manifest artifact =
+        manifest(
+            "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"artifactType\":\"application/vnd.mirror-operator.probe\",\"config\":{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%d},\"layers\":[],\"subject\":{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%d}}"
+                .formatted(
+                    MediaTypes.OCI_MANIFEST,
+                    CONFIG,
+                    blob.digest(),
+                    blob.size(),
+                    MediaTypes.OCI_MANIFEST,
+                    image.digest(),
+                    image.bytes().length));
+    // An empty list proves nothing: some answer so for want of an index.
+    Capability referrers =
+        tried(
+            () -> {
+              store.putManifest(REPOSITORY, image, null);
+              store.putManifest(REPOSITORY, artifact, null);
+              return store
+                  .referrers(REPOSITORY, image.digest())
+                  .filter(
+                      all -> all.stream().anyMatch(one -> one.digest().equals(artifact.digest())))
+                  .isPresent();
+            });
     Capability delete =
         tried(
             () -> {
               store.putManifest(REPOSITORY, image, null);
               return store.delete(REPOSITORY, image.digest().toString());
             });
+    if (delete == Capability.Supported) {
+      tried(() -> store.delete(REPOSITORY, artifact.digest().toString()));
+    }
     if (sparseIndexes == Capability.Supported) {
       tried(() -> store.delete(REPOSITORY, sparse.digest().toString()));
     }
     return new Capabilities(delete, mount, sparseIndexes, referrers);
   }
 
+  /** That there is no list may only mean that there is no such repository. */
   private Capability referrers() {
-    return tried(
-        () ->
-            store
-                .referrers(REPOSITORY, Digest.of(nonce.getBytes(StandardCharsets.UTF_8)))
-                .isPresent());
+    Capability found =
+        tried(
+            () ->
+                store
+                    .referrers(REPOSITORY, Digest.of(nonce.getBytes(StandardCharsets.UTF_8)))
+                    .isPresent());
+    return found == Capability.Supported ? found : Capability.Unknown;
   }
 
   private static Manifest manifest(String json) {

@@ -7,6 +7,7 @@ import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.registry.Connection;
 import io.kubic.mirrors.oci.registry.Credentials;
 import io.kubic.mirrors.oci.registry.RegistryClient;
+import io.kubic.mirrors.oci.registry.Retry;
 import io.kubic.mirrors.oci.registry.Transport;
 import io.kubic.mirrors.oci.registry.Trust;
 import io.kubic.mirrors.pki.CertificateBundle;
@@ -177,6 +178,9 @@ public final class HttpRegistryProbe implements RegistryProbe {
                     ? Credentials.none()
                     : Credentials.fromDockerConfig(
                         external.dockerConfig(), "spec.external.pushSecretRef"))
+            // A reconciliation waits for this, and there is another one soon.
+            .withRetry(
+                new Retry(1, Duration.ofMillis(200), Duration.ofSeconds(1), Duration.ofSeconds(10)))
             .withPush());
   }
 

@@ -93,6 +93,9 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
   /** What the gateways see of their volume. */
   RegistryProbe.Volume volume = new RegistryProbe.Volume(50L << 30, 1L << 30, false);
 
+  /** Whether the gateways hold writes back. */
+  boolean frozen;
+
   /** Whether gateways take up what is in the Secrets. */
   boolean reloads = true;
 
@@ -510,7 +513,8 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
   @Override
   public Optional<PodState> state(String adminAddress) {
     return reloads
-        ? Optional.of(new PodState(text(secret("mirror-registry-users"), "version"), volume))
+        ? Optional.of(
+            new PodState(text(secret("mirror-registry-users"), "version"), volume, frozen, 0))
         : Optional.empty();
   }
 

@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -58,6 +59,13 @@ final class GcCommand implements Callable<Integer> {
   private Path binary = Path.of("/bin/registry");
 
   @Option(
+      names = "--registry-process",
+      description =
+          "Take the program from the root of a process of this pod that runs it, at"
+              + " --registry-binary: for images that have nothing to copy it with.")
+  private boolean fromProcess;
+
+  @Option(
       names = "--registry-config",
       required = true,
       paramLabel = "FILE",
@@ -71,6 +79,9 @@ final class GcCommand implements Callable<Integer> {
           "Admin port of a gateway, as in http://10.0.0.7:5002; repeat it for each. Without any,"
               + " nobody may write meanwhile: say so with --idle.")
   private List<URI> gateways = List.of();
+
+  @Option(names = "--gateways-file", paramLabel = "FILE", description = "The same, one a line.")
+  private @Nullable Path gatewaysFile;
 
   @Option(
       names = "--freeze-token-file",
@@ -130,7 +141,9 @@ final class GcCommand implements Callable<Integer> {
       GarbageCollection collection =
           new GarbageCollection(
               used.target(host),
-              new RegistryProgram(binary, config),
+              fromProcess
+                  ? RegistryProgram.ofProcess(Path.of("/proc"), binary, config, scheduler)
+                  : new RegistryProgram(binary, config),
               options,
               Clock.systemUTC(),
               line -> {
@@ -155,6 +168,14 @@ final class GcCommand implements Callable<Integer> {
   }
 
   private GarbageCollection.Options options() {
+    List<URI> gateways = new ArrayList<>(this.gateways);
+    if (gatewaysFile != null) {
+      read(gatewaysFile)
+          .lines()
+          .map(String::strip)
+          .filter(line -> !line.isEmpty())
+          .forEach(line -> gateways.add(URI.create(line)));
+    }
     if (gateways.isEmpty() && !idle && !dryRun) {
       throw new CommandException(
           ExitCode.USAGE, "gc: name the gateways with --gateway, or say --idle");

@@ -69,7 +69,10 @@ final class AdminHandler extends Handler.Abstract {
       case "/state" ->
           materials
               .ready()
-              .map(now -> Answers.send(request, response, callback, 200, AdminState.of(now)))
+              .map(
+                  now ->
+                      Answers.send(
+                          request, response, callback, 200, AdminState.of(now, freeze.state())))
               .orElseGet(() -> text(response, callback, 503, files()));
       case "/freeze" -> freeze(request, response, callback);
       default -> text(response, callback, 404, "not found\n");

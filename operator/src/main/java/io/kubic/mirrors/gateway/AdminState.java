@@ -17,12 +17,17 @@ final class AdminState {
 
   private AdminState() {}
 
-  /** {@code certificate}, {@code tokenKeys}, {@code users}, and {@code storage} where mounted. */
-  static Map<String, Object> of(Materials materials) {
+  /**
+   * {@code certificate}, {@code tokenKeys}, {@code users}, {@code frozen}, {@code inFlight}, and
+   * {@code storage} where mounted.
+   */
+  static Map<String, Object> of(Materials materials, Freeze.State freeze) {
     Map<String, Object> state = new LinkedHashMap<>();
     state.put("certificate", materials.certificate().serial());
     state.put("tokenKeys", materials.keys().size());
     state.put("users", materials.users().version());
+    state.put("frozen", freeze.frozen());
+    state.put("inFlight", freeze.inFlight());
     String directory = materials.config().storageDirectory();
     if (directory != null) {
       state.put("storage", storage(Path.of(directory)));

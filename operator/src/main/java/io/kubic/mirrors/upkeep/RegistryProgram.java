@@ -4,9 +4,14 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +22,42 @@ import org.jspecify.annotations.Nullable;
  * @param config what the registry itself is configured with
  */
 public record RegistryProgram(Path binary, Path config) {
+
+  private static final Duration START = Duration.ofSeconds(60);
+
+  /**
+   * The program out of the root of a process that runs it and whose files can be seen: a container
+   * of the same pod, where the pod's processes are shared ({@code /proc/PID/root}, proc(5)).
+   *
+   * @param proc where processes are seen, {@code /proc}
+   * @param binary its path in that root
+   * @throws UpkeepException when no such process came up within a minute
+   */
+  public static RegistryProgram ofProcess(
+      Path proc, Path binary, Path config, ScheduledExecutorService scheduler)
+      throws InterruptedException {
+    Path below = binary.getRoot() == null ? binary : binary.getRoot().relativize(binary);
+    for (long waited = 0; ; waited += 200) {
+      try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
+        for (Path process : processes) {
+          Path found = process.resolve("root").resolve(below);
+          if (Files.isExecutable(found)) {
+            return new RegistryProgram(found, config);
+          }
+        }
+      } catch (IOException e) {
+        throw new UpkeepException("the processes of this pod cannot be seen", e);
+      }
+      if (waited > START.toMillis()) {
+        throw new UpkeepException("no process of this pod has " + binary + " in its root");
+      }
+      try {
+        scheduler.schedule(() -> {}, 200, TimeUnit.MILLISECONDS).get();
+      } catch (ExecutionException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
 
   /** All manifests and what a sweep would delete; changes nothing. */
   Inventory inventory(Runnable check) {
@@ -40,6 +81,12 @@ public record RegistryProgram(Path binary, Path config) {
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD);
     builder.environment().put("OTEL_TRACES_EXPORTER", "none");
+    // The roots that an image trusts are beside its program: an S3 service is reached over TLS.
+    Path beside = binary.getParent() == null ? null : binary.getParent().getParent();
+    Path roots = beside == null ? null : beside.resolve("etc/ssl/certs/ca-certificates.crt");
+    if (roots != null && Files.isReadable(roots)) {
+      builder.environment().put("SSL_CERT_FILE", roots.toString());
+    }
     Process process;
     try {
       process = builder.start();

@@ -32,6 +32,12 @@ public final class Api {
   /** A time: a loss of content that was found before it is accepted, and the registry is Ready. */
   public static final String ACCEPT_DATA_LOSS = GROUP + "/accept-data-loss";
 
+  /** A time: garbage is collected unless it was after this time. */
+  public static final String COLLECT_GARBAGE = GROUP + "/collect-garbage";
+
+  /** A time: the content is hashed anew unless it was after this time. */
+  public static final String SCRUB = GROUP + "/scrub";
+
   /** A Go duration of hours, minutes, seconds and milliseconds, as in {@code 1h30m}. */
   static final String DURATION = "^([0-9]+(ms|s|m|h))+$";
 

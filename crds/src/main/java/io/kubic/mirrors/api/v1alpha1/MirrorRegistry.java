@@ -24,6 +24,14 @@ import io.fabric8.kubernetes.model.annotation.Version;
     jsonPath = ".status.endpoint.url",
     type = AdditionalPrinterColumn.Type.STRING)
 @AdditionalPrinterColumn(
+    name = "REPOS",
+    jsonPath = ".status.contents.repositories",
+    type = AdditionalPrinterColumn.Type.INTEGER)
+@AdditionalPrinterColumn(
+    name = "TAGS",
+    jsonPath = ".status.contents.tags",
+    type = AdditionalPrinterColumn.Type.INTEGER)
+@AdditionalPrinterColumn(
     name = "USED",
     jsonPath = ".status.storage.used",
     type = AdditionalPrinterColumn.Type.STRING)
@@ -39,6 +47,11 @@ import io.fabric8.kubernetes.model.annotation.Version;
     name = "REASON",
     jsonPath = ".status.conditions[?(@.type==\"Ready\")].reason",
     type = AdditionalPrinterColumn.Type.STRING,
+    priority = 1)
+@AdditionalPrinterColumn(
+    name = "FREED",
+    jsonPath = ".status.garbageCollection.freedBytes",
+    type = AdditionalPrinterColumn.Type.INTEGER,
     priority = 1)
 @SchemaCustomizer(SchemaLists.class)
 public class MirrorRegistry extends CustomResource<MirrorRegistrySpec, MirrorRegistryStatus>

@@ -29,10 +29,19 @@ import org.jspecify.annotations.Nullable;
 @ValidationRule(
     value =
         "!has(self.external) || !(has(self.storage) || has(self.endpoint) || has(self.auth) ||"
-            + " has(self.certificates) || has(self.image) || has(self.podTemplate))",
+            + " has(self.certificates) || has(self.image) || has(self.podTemplate) ||"
+            + " has(self.garbageCollection) || has(self.scrub))",
     message =
-        "external excludes storage, endpoint, auth, certificates, image and podTemplate: such a"
-            + " registry is not ours to run")
+        "external excludes storage, endpoint, auth, certificates, image, podTemplate,"
+            + " garbageCollection and scrub: such a registry is not ours to run")
+@ValidationRule(
+    value =
+        "!has(self.storage) || !has(self.storage.emptyDir) || !(has(self.garbageCollection) ||"
+            + " has(self.scrub))",
+    message = "an emptyDir can be seen by its own pod only: no garbageCollection and no scrub")
+@ValidationRule(
+    value = "!has(self.storage) || !has(self.storage.s3) || !has(self.scrub)",
+    message = "scrub looks at files: there is none for s3, which hashes what it keeps itself")
 @ValidationRule(
     value = "has(self.external) == has(oldSelf.external)",
     message = "external cannot be added or removed; make another MirrorRegistry")
@@ -52,6 +61,10 @@ public record MirrorRegistrySpec(
     @JsonPropertyDescription("Who may list, pull, push and delete.") Auth auth,
     @JsonPropertyDescription("Who signs the registry's certificate, and how long it lives.")
         Certificates certificates,
+    @JsonPropertyDescription("When what nothing needs is removed; writes are held back meanwhile.")
+        GarbageCollection garbageCollection,
+    @JsonPropertyDescription("When all content is hashed anew; default: never.")
+        @Nullable Scrub scrub,
     @JsonPropertyDescription("Lets a platform-filtered index keep its digest.") @Default("true")
         Boolean sparseIndexes,
     @JsonPropertyDescription("Pull Secrets for the pods of this registry.") @Size(max = 8)
@@ -67,6 +80,10 @@ public record MirrorRegistrySpec(
     auth = auth == null ? new Auth(null, null, null, null, null, null, null) : auth;
     certificates =
         certificates == null ? new Certificates(null, null, null, null, null) : certificates;
+    garbageCollection =
+        garbageCollection == null
+            ? new GarbageCollection(null, null, null, null, null, null)
+            : garbageCollection;
     sparseIndexes = sparseIndexes == null || sparseIndexes;
     pullSecretsRef = pullSecretsRef == null ? List.of() : List.copyOf(pullSecretsRef);
     podTemplate =
@@ -78,7 +95,8 @@ public record MirrorRegistrySpec(
 
   /** All defaults, as of {@code spec: {}}. */
   public static MirrorRegistrySpec defaults() {
-    return new MirrorRegistrySpec(null, null, null, null, null, null, null, null, null, null, null);
+    return new MirrorRegistrySpec(
+        null, null, null, null, null, null, null, null, null, null, null, null, null);
   }
 
   /** A registry of somebody else's. */
@@ -405,6 +423,51 @@ public record MirrorRegistrySpec(
       group = group == null ? "cert-manager.io" : group;
     }
   }
+
+  /** When and how what nothing needs is removed. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record GarbageCollection(
+      @JsonPropertyDescription("Five-field cron schedule.")
+          @Default("0 3 * * 0")
+          @Pattern(Api.CRON)
+          @Size(max = 128)
+          String schedule,
+      @JsonPropertyDescription("IANA name; default: UTC.") @Size(max = 64)
+          @Nullable String timeZone,
+      @JsonPropertyDescription("Only estimate what would be freed.") @Default("false")
+          Boolean dryRun,
+      @JsonPropertyDescription("No run by schedule; the annotation still asks for one.")
+          @Default("false")
+          Boolean suspend,
+      @JsonPropertyDescription("Delete nothing when more of all manifests would go.")
+          @Default("50")
+          @Min(0)
+          @Max(100)
+          Integer maxDeletePercent,
+      @JsonPropertyDescription("Manifests that nothing needs stay for this long.")
+          @Default("24h")
+          @Pattern(Api.DURATION)
+          @Size(max = 32)
+          String gracePeriod) {
+    public GarbageCollection {
+      schedule = schedule == null ? "0 3 * * 0" : schedule;
+      dryRun = dryRun != null && dryRun;
+      suspend = suspend != null && suspend;
+      maxDeletePercent = maxDeletePercent == null ? 50 : maxDeletePercent;
+      gracePeriod = gracePeriod == null ? "24h" : gracePeriod;
+    }
+  }
+
+  /** When all content is hashed anew. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Scrub(
+      @JsonPropertyDescription("Five-field cron schedule.")
+          @Required
+          @Pattern(Api.CRON)
+          @Size(max = 128)
+          String schedule,
+      @JsonPropertyDescription("IANA name; default: UTC.") @Size(max = 64)
+          @Nullable String timeZone) {}
 
   /** Life of the CA. */
   @JsonInclude(JsonInclude.Include.NON_NULL)

@@ -18,6 +18,9 @@ public record MirrorRegistryStatus(
     @Nullable NodesTrusting nodesTrusting,
     @Nullable Credentials credentials,
     @Nullable Storage storage,
+    @Nullable Contents contents,
+    @Nullable GarbageCollection garbageCollection,
+    @Nullable Scrub scrub,
     @Nullable Capabilities capabilities,
     @Nullable Integer replicas,
     @Nullable Integer readyReplicas,
@@ -65,6 +68,64 @@ public record MirrorRegistryStatus(
       @Nullable String used,
       @Nullable Boolean content,
       @Nullable String lostAt) {}
+
+  /**
+   * What a registry holds, as it was when a list last ran or garbage was last collected.
+   *
+   * @param bytes of all blobs, each counted once
+   * @param asOf what was the newest of these events then
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Contents(
+      @Nullable Long repositories,
+      @Nullable Long tags,
+      @Nullable Long bytes,
+      @Nullable String asOf) {}
+
+  /**
+   * The last collection, and when the next is due.
+   *
+   * @param lastRun when it ended
+   * @param message what it did or why it did not, for a person
+   * @param freedBytes that the last one freed
+   * @param estimatedBytes that a collection would have freed, as a dry run found
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record GarbageCollection(
+      @Nullable String lastRun,
+      @Nullable UpkeepResult lastResult,
+      @Nullable String message,
+      @Nullable Long freedBytes,
+      @Nullable Long estimatedBytes,
+      @Nullable String nextRun) {}
+
+  /**
+   * The last scrub, and when the next is due.
+   *
+   * @param lastRun when it ended
+   * @param corrupt blobs that it set aside
+   * @param corruptAt when such blobs were last found: lists that have not run since fetch them anew
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Scrub(
+      @Nullable String lastRun,
+      @Nullable UpkeepResult lastResult,
+      @Nullable String message,
+      @Nullable Long blobs,
+      @Nullable Long bytes,
+      @Nullable Long corrupt,
+      @Nullable String corruptAt,
+      @Nullable String nextRun) {}
+
+  /** What came of a run. */
+  public enum UpkeepResult {
+    Succeeded,
+    /** Nothing was changed: a dry run. */
+    Estimated,
+    /** More would have gone than the guard lets pass; nothing was deleted. */
+    Refused,
+    Failed
+  }
 
   /** What an adopted registry was found to do. */
   @JsonInclude(JsonInclude.Include.NON_NULL)

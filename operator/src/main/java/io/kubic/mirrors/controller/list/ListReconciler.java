@@ -23,8 +23,10 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
 import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.Jobs;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.PrimaryChange;
+import io.kubic.mirrors.controller.support.RunningImages;
 import io.kubic.mirrors.controller.support.Schedule;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.controller.support.StatusPatch;
@@ -61,6 +63,12 @@ public final class ListReconciler implements Reconciler<MirrorList> {
 
   /** How often a Job that copies is asked how far it is. */
   private static final Duration EACH_PROGRESS = Duration.ofSeconds(20);
+
+  /** How long to wait before looking whether the upkeep of the registry has ended. */
+  private static final Duration AFTER_UPKEEP = Duration.ofSeconds(5);
+
+  /** The label of the Jobs of a registry's upkeep. */
+  private static final String UPKEEP = "mirror-upkeep";
 
   private static final Comparator<Pod> CREATED =
       Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp());
@@ -198,6 +206,14 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     return switch (resolution) {
       case Target.Unresolved why -> update(list, status.waiting(why), Optional.empty());
       case Target.Resolved(Target target) -> {
+        Optional<String> upkeep = upkeep(context, list);
+        if (upkeep.isPresent()) {
+          yield update(
+              list,
+              status.held(
+                  upkeep.get() + " of its registry runs or is about to; the sync begins after it"),
+              Optional.of(AFTER_UPKEEP));
+        }
         ListModel model = ListModel.of(list, settings, target);
         ConfigMap wanted = ListResources.configMap(model);
         applier.apply(
@@ -206,7 +222,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
             ShardedJob.of(
                 ListResources.job(model, trigger.get(), specHash, request), shards(list.getSpec()));
         if (InUse.isNeeded(list.getSpec())) {
-          ConfigMap inUse = InUse.configMap(model, InUse.digests(context.getClient()));
+          ConfigMap inUse = InUse.configMap(model, RunningImages.digests(context.getClient()));
           applier.apply(
               inUse, Objects.requireNonNull(configMaps).get(ResourceID.fromResource(inUse)));
           job = InUse.mounted(job, model);
@@ -334,6 +350,18 @@ public final class ListReconciler implements Reconciler<MirrorList> {
         .filter(Objects::nonNull)
         .findFirst()
         .flatMap(Termination::parse);
+  }
+
+  /** The Job that keeps the target in order now, or waits to: no sync begins beside it. */
+  private static Optional<String> upkeep(Context<MirrorList> context, MirrorList list) {
+    return registryRef(list)
+        .flatMap(
+            registry ->
+                Jobs.of(context.getClient(), list.getMetadata().getNamespace(), UPKEEP, registry)
+                    .stream()
+                    .filter(job -> !Jobs.finished(job))
+                    .map(job -> "Job " + job.getMetadata().getName())
+                    .findFirst());
   }
 
   private Optional<MirrorRegistry> registry(Context<MirrorList> context, MirrorList list) {

@@ -95,6 +95,15 @@ final class ListStatus {
     return with(old, null);
   }
 
+  /** A run is due and waits for its registry; what was said of the last one stands. */
+  MirrorListStatus held(String why) {
+    carry();
+    repeat(Conditions.READY);
+    repeat(Conditions.STALLED);
+    conditions.set(Conditions.RECONCILING, true, "RegistryUpkeep", why);
+    return with(old, null);
+  }
+
   /** Whether the plan in the status is that of this Job, which still runs. */
   boolean knowsPlanOf(Job job) {
     return job.getMetadata().getName().equals(old.job()) && old.plan() != null && planned(old);

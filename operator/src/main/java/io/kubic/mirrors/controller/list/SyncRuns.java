@@ -1,7 +1,7 @@
 package io.kubic.mirrors.controller.list;
 
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
-import io.fabric8.kubernetes.api.model.batch.v1.JobCondition;
+import io.kubic.mirrors.controller.support.Jobs;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Comparator;
@@ -31,41 +31,20 @@ record SyncRuns(List<Job> newestFirst) {
   }
 
   static boolean finished(Job job) {
-    return has(job, "Complete") || has(job, "Failed");
+    return Jobs.finished(job);
   }
 
   static boolean succeeded(Job job) {
-    return has(job, "Complete");
+    return Jobs.succeeded(job);
   }
 
   /** When the Job finished, as its condition says. */
   static Optional<Instant> finishedAt(Job job) {
-    return conditions(job).stream()
-        .filter(condition -> "True".equals(condition.getStatus()))
-        .filter(
-            condition ->
-                "Complete".equals(condition.getType()) || "Failed".equals(condition.getType()))
-        .map(condition -> Instant.parse(condition.getLastTransitionTime()))
-        .findFirst();
+    return Jobs.finishedAt(job);
   }
 
   /** The message of the Failed condition. */
   static Optional<String> failure(Job job) {
-    return conditions(job).stream()
-        .filter(condition -> "Failed".equals(condition.getType()))
-        .map(JobCondition::getMessage)
-        .findFirst();
-  }
-
-  private static boolean has(Job job, String type) {
-    return conditions(job).stream()
-        .anyMatch(
-            condition -> type.equals(condition.getType()) && "True".equals(condition.getStatus()));
-  }
-
-  private static List<JobCondition> conditions(Job job) {
-    return job.getStatus() == null || job.getStatus().getConditions() == null
-        ? List.of()
-        : job.getStatus().getConditions();
+    return Jobs.failure(job);
   }
 }

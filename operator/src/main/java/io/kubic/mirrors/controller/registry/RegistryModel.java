@@ -38,6 +38,19 @@ public record RegistryModel(
         && spec.storage().claim().accessMode() != MirrorRegistrySpec.AccessMode.ReadWriteMany;
   }
 
+  /** Whether a pod of ours that needs the content must run on a node of the registry. */
+  public boolean besideTheRegistry() {
+    return tiedToOneNode() || spec.storage().hostPath() != null;
+  }
+
+  /** Whether another pod can see the content at all. */
+  public boolean contentCanBeShared() {
+    return spec.storage().emptyDir() == null
+        && !(spec.storage().onClaim()
+            && spec.storage().claim().accessMode()
+                == MirrorRegistrySpec.AccessMode.ReadWriteOncePod);
+  }
+
   /** The claim that holds the content. */
   public String claimName() {
     String existing = spec.storage().claim().existingClaim();

@@ -15,6 +15,11 @@ public record RegistryNames(String namespace, String name) {
     return main() + "-gateway";
   }
 
+  /** ConfigMap with what a Job of upkeep is told. */
+  public String upkeep() {
+    return main() + "-upkeep";
+  }
+
   /** Secret with distribution's config.yml. */
   public String config() {
     return main() + "-config";

@@ -28,8 +28,10 @@ public interface RegistryProbe {
    *
    * @param users the state of its users' files
    * @param storage what it sees of the registry's volume; null where there is none
+   * @param frozen whether it holds writes back
+   * @param inFlight writes that have not ended
    */
-  record PodState(String users, @Nullable Volume storage) {
+  record PodState(String users, @Nullable Volume storage, boolean frozen, int inFlight) {
     static PodState parse(JsonNode json) {
       JsonNode storage = json.path("storage");
       return new PodState(
@@ -39,7 +41,9 @@ public interface RegistryProbe {
                   storage.path("capacityBytes").asLong(),
                   storage.path("usedBytes").asLong(),
                   storage.path("content").asBoolean())
-              : null);
+              : null,
+          json.path("frozen").asBoolean(),
+          json.path("inFlight").asInt());
     }
   }
 

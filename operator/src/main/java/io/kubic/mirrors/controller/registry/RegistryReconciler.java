@@ -9,6 +9,7 @@ import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.Service;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.networking.v1.Ingress;
 import io.fabric8.kubernetes.api.model.networking.v1.NetworkPolicy;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
@@ -134,6 +135,13 @@ public final class RegistryReconciler
         new InformerEventSource<>(
             InformerEventSourceConfiguration.from(Pod.class, MirrorRegistry.class)
                 .withLabelSelector(ours())
+                .withSecondaryToPrimaryMapper(RegistryReconciler::byInstance)
+                .build(),
+            context));
+    sources.add(
+        new InformerEventSource<>(
+            InformerEventSourceConfiguration.from(Job.class, MirrorRegistry.class)
+                .withLabelSelector(Labels.SELECTOR + "," + Labels.NAME + "=" + UpkeepJob.KIND)
                 .withSecondaryToPrimaryMapper(RegistryReconciler::byInstance)
                 .build(),
             context));
@@ -324,7 +332,14 @@ public final class RegistryReconciler
     } else {
       remove(context, budget);
     }
-    Deployment deployment = apply(context, RegistryResources.deployment(model, Hash.of(config)));
+    UpkeepKeeper upkeepKeeper =
+        new UpkeepKeeper(model, context.getClient(), applier, map -> cached(context, map), clock);
+    Deployment wantedDeployment = RegistryResources.deployment(model, Hash.of(config));
+    // A new pod would let writes in that a collection has frozen: it comes afterwards.
+    Deployment deployment =
+        upkeepKeeper.running()
+            ? cached(context, wantedDeployment).orElseGet(() -> apply(context, wantedDeployment))
+            : apply(context, wantedDeployment);
 
     MirrorRegistryStatus.Endpoint endpoint =
         wanted
@@ -361,6 +376,16 @@ public final class RegistryReconciler
     if (storage.dataLost() && !told(before, storage.reason())) {
       Events.warn(context.getClient(), registry, storage.reason(), storage.message(), clock);
     }
+    UpkeepKeeper.Result upkeep =
+        upkeepKeeper.keep(
+            new UpkeepKeeper.Situation(
+                registry,
+                requests,
+                unsettled(deployment, model, storage),
+                authority,
+                all,
+                states.stream().flatMap(Optional::stream).toList(),
+                context.getSecondaryResources(MirrorList.class)));
     boolean moving = wanted.isPresent() && !wanted.equals(authority);
     MirrorRegistryStatus next =
         status.observed(
@@ -375,6 +400,7 @@ public final class RegistryReconciler
                 PodTrouble.of(all),
                 outcome,
                 storage,
+                upkeep,
                 new MirrorRegistryStatus.NodesTrusting(
                     certificates.trust().fingerprints().stream()
                         .mapToInt(sha256 -> nodes.acknowledged().getOrDefault(sha256, 0))
@@ -386,14 +412,30 @@ public final class RegistryReconciler
             || wanted.isEmpty()
             || outcome instanceof RegistryProbe.Unhealthy
             || passwordKeeper.waiting()
+            || upkeep.busy()
+            || upkeep.frozen()
             || certificates.last() instanceof RotationStep.Wait;
     Instant due = passwordKeeper.due().orElse(Instant.MAX);
     if (certificates.last() instanceof RotationStep.None(Instant until) && until.isBefore(due)) {
       due = until;
     }
+    if (upkeep.due().isPresent() && upkeep.due().get().isBefore(due)) {
+      due = upkeep.due().get();
+    }
     boolean foreign =
         !model.spec().auth().users().isEmpty() || !model.spec().certificates().issuer().ownCa();
     return update(registry, next, again(due, waiting, foreign));
+  }
+
+  /** Why the pods and their content are not as they should be; empty when they are. */
+  private static Optional<String> unsettled(
+      Deployment deployment, RegistryModel model, StorageJudgement storage) {
+    if (storage.dataLost()) {
+      return Optional.of("content is lost and has to come back first");
+    }
+    return RegistryStatus.rolledOut(deployment, model.spec().replicas())
+        ? Optional.empty()
+        : Optional.of("not every pod of the registry is ready and of the newest form");
   }
 
   /** A registry of somebody else's: its trust is copied, and it is asked what it can do. */

@@ -41,6 +41,7 @@ import io.kubic.mirrors.controller.support.Secrets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -174,6 +175,12 @@ final class RegistryResources {
             .withNewNamespaceSelector()
             .addToMatchLabels("mirrors.kubic.io/monitoring", "true")
             .endNamespaceSelector()
+            .endFrom()
+            // Who collects garbage holds back writes.
+            .addNewFrom()
+            .withNewPodSelector()
+            .withMatchLabels(Labels.selector(UpkeepJob.KIND, model.names().name()))
+            .endPodSelector()
             .endFrom()
             .addNewPort()
             .withProtocol("TCP")
@@ -425,10 +432,16 @@ final class RegistryResources {
                 Pods.secret("keys", names.keys()),
                 Pods.secret("registry-config", names.config()),
                 Pods.scratch("tmp", "64Mi")));
+    storage(model).ifPresent(volumes::add);
+    return volumes;
+  }
+
+  /** What holds the content; empty for an object store. */
+  static Optional<Volume> storage(RegistryModel model) {
     MirrorRegistrySpec.Storage storage = model.spec().storage();
     VolumeBuilder volume = new VolumeBuilder().withName("storage");
     if (storage.s3() != null) {
-      return volumes;
+      return Optional.empty();
     }
     MirrorRegistrySpec.HostPath hostPath = storage.hostPath();
     MirrorRegistrySpec.EmptyDir emptyDir = storage.emptyDir();
@@ -451,8 +464,7 @@ final class RegistryResources {
           .withClaimName(model.claimName())
           .endPersistentVolumeClaim();
     }
-    volumes.add(volume.build());
-    return volumes;
+    return Optional.of(volume.build());
   }
 
   /** The form that the API server keeps: 1024Mi becomes 1Gi, or every apply would be a change. */

@@ -31,6 +31,7 @@ final class RegistryStatus {
   static final String STORAGE_HEALTHY = "StorageHealthy";
   static final String DEGRADED = "Degraded";
   static final String PULL_SECRETS_READY = "PullSecretsReady";
+  static final String WRITES_FROZEN = "WritesFrozen";
   private static final Set<String> TYPES =
       Set.of(
           Conditions.READY,
@@ -41,7 +42,8 @@ final class RegistryStatus {
           CA_ROTATING,
           STORAGE_HEALTHY,
           DEGRADED,
-          PULL_SECRETS_READY);
+          PULL_SECRETS_READY,
+          WRITES_FROZEN);
 
   private final MirrorRegistryStatus old;
   private final long generation;
@@ -57,7 +59,8 @@ final class RegistryStatus {
 
   static MirrorRegistryStatus empty() {
     return new MirrorRegistryStatus(
-        null, null, List.of(), null, null, null, null, null, null, null, null, null, null);
+        null, null, List.of(), null, null, null, null, null, null, null, null, null, null, null,
+        null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -73,6 +76,9 @@ final class RegistryStatus {
         s.nodesTrusting(),
         s.credentials(),
         s.storage(),
+        s.contents(),
+        s.garbageCollection(),
+        s.scrub(),
         s.capabilities(),
         s.replicas(),
         s.readyReplicas(),
@@ -104,6 +110,9 @@ final class RegistryStatus {
         old.nodesTrusting(),
         old.credentials(),
         old.storage(),
+        old.contents(),
+        old.garbageCollection(),
+        old.scrub(),
         old.capabilities(),
         old.replicas(),
         old.readyReplicas(),
@@ -130,6 +139,9 @@ final class RegistryStatus {
         kept.nodesTrusting(),
         kept.credentials(),
         kept.storage(),
+        kept.contents(),
+        kept.garbageCollection(),
+        kept.scrub(),
         kept.capabilities(),
         kept.replicas(),
         kept.readyReplicas(),
@@ -155,6 +167,7 @@ final class RegistryStatus {
       Optional<PodTrouble> trouble,
       RegistryProbe.@Nullable Outcome probe,
       StorageJudgement storage,
+      UpkeepKeeper.Result upkeep,
       MirrorRegistryStatus.NodesTrusting nodes) {}
 
   /** The registry as it was seen. */
@@ -167,12 +180,7 @@ final class RegistryStatus {
     int ready = zero(state.getReadyReplicas());
     int wanted = model.spec().replicas();
     certificates(seen.certificates());
-    boolean rolledOut =
-        state.getObservedGeneration() != null
-            && state.getObservedGeneration().equals(seen.deployment().getMetadata().getGeneration())
-            && zero(state.getUpdatedReplicas()) == wanted
-            && zero(state.getReplicas()) == wanted
-            && ready == wanted;
+    boolean rolledOut = rolledOut(seen.deployment(), wanted);
     String pods = failure(state, ready + " of " + wanted + " pods are ready");
     String waiting = seen.trouble().map(t -> pods + ": " + t.message()).orElse(pods);
     boolean degraded = seen.trouble().isPresent() && !rolledOut;
@@ -186,6 +194,7 @@ final class RegistryStatus {
         seen.storage().healthy(),
         seen.storage().reason(),
         seen.storage().message());
+    writes(seen.upkeep());
     availability(seen, rolledOut, waiting);
     pullSecrets(seen);
     CertifiedKey leaf = seen.certificates().leaf();
@@ -213,10 +222,41 @@ final class RegistryStatus {
             seen.nextRotation(),
             model.spec().auth().pullSecret() == null ? null : seen.pullSecrets().namespaces()),
         seen.storage().status(),
+        old.contents(),
+        seen.upkeep().garbageCollection(),
+        seen.upkeep().scrub(),
         null,
         wanted,
         ready,
         image.substring(image.lastIndexOf(':') + 1));
+  }
+
+  /** Whether all pods are of the newest form and ready. */
+  static boolean rolledOut(Deployment deployment, int wanted) {
+    DeploymentStatus state = deployment.getStatus();
+    return state != null
+        && state.getObservedGeneration() != null
+        && state.getObservedGeneration().equals(deployment.getMetadata().getGeneration())
+        && zero(state.getUpdatedReplicas()) == wanted
+        && zero(state.getReplicas()) == wanted
+        && zero(state.getReadyReplicas()) == wanted;
+  }
+
+  private void writes(UpkeepKeeper.Result upkeep) {
+    UpkeepTask task = upkeep.task();
+    String waiting = upkeep.waiting();
+    if (upkeep.frozen()) {
+      conditions.set(
+          WRITES_FROZEN,
+          true,
+          task == null ? "Frozen" : task.reason(),
+          (task == null ? "somebody" : task.title()) + " holds writes back; pulls go on");
+    } else if (task != null && waiting != null) {
+      conditions.set(
+          WRITES_FROZEN, false, task.reason() + "Waits", task.title() + " is due: " + waiting);
+    } else {
+      conditions.set(WRITES_FROZEN, false, "Open", "writes are let in");
+    }
   }
 
   private void availability(Observation seen, boolean rolledOut, String waiting) {
@@ -322,6 +362,9 @@ final class RegistryStatus {
         push == null && pull == null
             ? null
             : new MirrorRegistryStatus.Credentials(null, push, pull, null, null),
+        null,
+        null,
+        null,
         null,
         capabilities,
         null,

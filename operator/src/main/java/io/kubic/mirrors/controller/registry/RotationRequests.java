@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param replaceLostCa the person agrees to a successor for a CA whose key is lost
  * @param dataLoss a loss of content found before it is accepted
+ * @param garbage a collection before it does not count
+ * @param scrub a scrub before it does not count
  */
 record RotationRequests(
     @Nullable Instant passwords,
@@ -23,7 +25,9 @@ record RotationRequests(
     @Nullable Instant certificate,
     @Nullable Instant ca,
     boolean replaceLostCa,
-    @Nullable Instant dataLoss) {
+    @Nullable Instant dataLoss,
+    @Nullable Instant garbage,
+    @Nullable Instant scrub) {
 
   static RotationRequests of(MirrorRegistry registry, Clock clock) {
     Map<String, String> annotations =
@@ -36,7 +40,9 @@ record RotationRequests(
         time(annotations, Api.ROTATE_CERTIFICATE, clock),
         time(annotations, Api.ROTATE_CA, clock),
         "true".equals(annotations.get(Api.REPLACE_LOST_CA)),
-        time(annotations, Api.ACCEPT_DATA_LOSS, clock));
+        time(annotations, Api.ACCEPT_DATA_LOSS, clock),
+        time(annotations, Api.COLLECT_GARBAGE, clock),
+        time(annotations, Api.SCRUB, clock));
   }
 
   /** Whether what was made at a time is asked to be replaced. */

@@ -107,6 +107,7 @@ class ShardedJobTest {
             .endContainerStatus()
             .endStatus()
             .build();
-    assertThat(InUse.digests(pod)).containsExactly(Digest.parse(one), Digest.parse(two));
+    assertThat(io.kubic.mirrors.controller.support.RunningImages.digests(pod))
+        .containsExactly(Digest.parse(one), Digest.parse(two));
   }
 }

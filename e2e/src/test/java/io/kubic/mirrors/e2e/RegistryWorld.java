@@ -13,6 +13,9 @@ import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.SecretBuilder;
 import io.fabric8.kubernetes.api.model.Service;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
 import io.fabric8.kubernetes.api.model.networking.v1.Ingress;
 import io.fabric8.kubernetes.api.model.networking.v1.NetworkPolicy;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
@@ -92,6 +95,9 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   /** What the gateways see of their volume. */
   RegistryProbe.Volume volume = new RegistryProbe.Volume(50L << 30, 1L << 30, false);
+
+  /** What is counted in the volume. */
+  Stored stored = new Stored(2, 5, 1 << 20);
 
   /** Whether the gateways hold writes back. */
   boolean frozen;
@@ -321,11 +327,15 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   /** A pod that is ready, as the kubelet would tell. */
   void pod() {
+    pod("registry-0", "192.0.2.1");
+  }
+
+  void pod(String name, String address) {
     Pod pod =
         new PodBuilder()
             .withNewMetadata()
             .withNamespace(namespace)
-            .withName("registry-0")
+            .withName(name)
             .addToLabels("app.kubernetes.io/name", "mirror-registry")
             .addToLabels("app.kubernetes.io/instance", NAME)
             .addToLabels("app.kubernetes.io/managed-by", "mirror-operator")
@@ -343,7 +353,8 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
     ready.setStatus(
         new PodBuilder()
             .withNewStatus()
-            .withPodIP("192.0.2.1")
+            .withPodIP(address)
+            .withPhase("Running")
             .addNewCondition()
             .withType("Ready")
             .withStatus("True")
@@ -352,6 +363,118 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
             .build()
             .getStatus());
     admin.resource(ready).updateStatus();
+  }
+
+  /** Tells of the Deployment what its controller would when all is ready. */
+  void rolledOut() {
+    Deployment deployment =
+        admin.apps().deployments().inNamespace(namespace).withName("mirror-registry").get();
+    deployment.setStatus(
+        new DeploymentBuilder()
+            .withNewStatus()
+            .withObservedGeneration(deployment.getMetadata().getGeneration())
+            .withReplicas(1)
+            .withUpdatedReplicas(1)
+            .withReadyReplicas(1)
+            .endStatus()
+            .build()
+            .getStatus());
+    admin.resource(deployment).updateStatus();
+  }
+
+  /** The Jobs of upkeep. */
+  List<Job> upkeep() {
+    return admin
+        .batch()
+        .v1()
+        .jobs()
+        .inNamespace(namespace)
+        .withLabel("app.kubernetes.io/name", "mirror-upkeep")
+        .list()
+        .getItems();
+  }
+
+  /** A Job of a list, as if it were made and ran. */
+  void syncJob(String list) {
+    admin
+        .resource(
+            new JobBuilder()
+                .withNewMetadata()
+                .withNamespace(namespace)
+                .withName(list + "-sync")
+                .addToLabels("app.kubernetes.io/name", "mirror-list")
+                .addToLabels("app.kubernetes.io/instance", list)
+                .addToLabels("app.kubernetes.io/managed-by", "mirror-operator")
+                .endMetadata()
+                .withNewSpec()
+                .withNewTemplate()
+                .withNewSpec()
+                .withRestartPolicy("Never")
+                .addNewContainer()
+                .withName("sync")
+                .withImage("mirror-operator:1")
+                .endContainer()
+                .endSpec()
+                .endTemplate()
+                .endSpec()
+                .build())
+        .create();
+  }
+
+  /** Ends a Job; its pod leaves a message. */
+  void finish(String name, int exitCode, String message) {
+    Job job = admin.batch().v1().jobs().inNamespace(namespace).withName(name).get();
+    Map<String, String> labels = new TreeMap<>(job.getMetadata().getLabels());
+    labels.put("batch.kubernetes.io/job-name", name);
+    Pod pod =
+        new PodBuilder()
+            .withNewMetadata()
+            .withNamespace(namespace)
+            .withName(name + "-0")
+            .withLabels(labels)
+            .endMetadata()
+            .withSpec(job.getSpec().getTemplate().getSpec())
+            .build();
+    admin.resource(pod).create();
+    Pod ended = admin.resource(pod).get();
+    ended.setStatus(
+        new PodBuilder()
+            .withNewStatus()
+            .withPhase(exitCode == 0 ? "Succeeded" : "Failed")
+            .addNewContainerStatus()
+            .withName(job.getSpec().getTemplate().getSpec().getContainers().getFirst().getName())
+            .withNewState()
+            .withNewTerminated()
+            .withExitCode(exitCode)
+            .withMessage(message)
+            .endTerminated()
+            .endState()
+            .endContainerStatus()
+            .endStatus()
+            .build()
+            .getStatus());
+    admin.resource(ended).updateStatus();
+    String now = time.instant().toString();
+    JobBuilder status =
+        new JobBuilder(job)
+            .editOrNewStatus()
+            .withStartTime(now)
+            .withCompletionTime(exitCode == 0 ? now : null)
+            .withSucceeded(exitCode == 0 ? 1 : null)
+            .withFailed(exitCode == 0 ? null : 1)
+            .addNewCondition()
+            .withType(exitCode == 0 ? "SuccessCriteriaMet" : "FailureTarget")
+            .withStatus("True")
+            .withLastTransitionTime(now)
+            .endCondition()
+            .addNewCondition()
+            .withType(exitCode == 0 ? "Complete" : "Failed")
+            .withStatus("True")
+            .withMessage(exitCode == 0 ? "" : "it failed")
+            .withLastTransitionTime(now)
+            .endCondition()
+            .endStatus();
+    admin.resource(status.build()).updateStatus();
   }
 
   MirrorRegistry registry() {
@@ -460,7 +583,13 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   private Set<? extends HasMetadata> secondary(Class<?> kind) {
     if (kind == Pod.class) {
-      return Set.copyOf(admin.pods().inNamespace(namespace).list().getItems());
+      return Set.copyOf(
+          admin
+              .pods()
+              .inNamespace(namespace)
+              .withLabel("app.kubernetes.io/name", "mirror-registry")
+              .list()
+              .getItems());
     }
     if (kind == MirrorList.class) {
       return Set.copyOf(admin.resources(MirrorList.class).inNamespace(namespace).list().getItems());
@@ -516,6 +645,11 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
         ? Optional.of(
             new PodState(text(secret("mirror-registry-users"), "version"), volume, frozen, 0))
         : Optional.empty();
+  }
+
+  @Override
+  public Optional<Stored> stored(String adminAddress) {
+    return Optional.of(stored);
   }
 
   @Override

@@ -43,6 +43,7 @@ import picocli.CommandLine.Spec;
       ApproveCommand.class,
       GatewayCommand.class,
       GcCommand.class,
+      ScrubCommand.class,
       OperatorCommand.class,
       SyncCommand.class,
     })

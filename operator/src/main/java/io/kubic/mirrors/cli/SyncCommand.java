@@ -88,6 +88,13 @@ final class SyncCommand implements Callable<Integer> {
       description = "Of the list, where its file does not say.")
   private @Nullable String namespace;
 
+  @Option(
+      names = "--recheck",
+      description =
+          "Look at every blob of what is in the target, and bring back what is gone, as a scrub"
+              + " leaves it.")
+  private boolean recheck;
+
   @Option(names = "--dry-run", description = "Plan only; nothing is written.")
   private boolean dryRun;
 
@@ -207,7 +214,11 @@ final class SyncCommand implements Callable<Integer> {
       }
       Planner planner =
           new Planner(
-              wanted, source -> client(clients, source), target, Planner.Depth.COPIES, executor);
+              wanted,
+              source -> client(clients, source),
+              target,
+              recheck ? Planner.Depth.CONTENT : Planner.Depth.COPIES,
+              executor);
       Copier copier = new Copier(target, wanted, executor);
       SyncRun run =
           new SyncRun(

@@ -74,9 +74,22 @@ final class AdminHandler extends Handler.Abstract {
                       Answers.send(
                           request, response, callback, 200, AdminState.of(now, freeze.state())))
               .orElseGet(() -> text(response, callback, 503, files()));
+      case "/contents" -> contents(request, response, callback);
       case "/freeze" -> freeze(request, response, callback);
       default -> text(response, callback, 404, "not found\n");
     };
+  }
+
+  private boolean contents(Request request, Response response, Callback callback) {
+    String directory = materials.config().storageDirectory();
+    if (directory == null) {
+      return text(response, callback, 404, "no storage is mounted\n");
+    }
+    try {
+      return Answers.send(request, response, callback, 200, StoredContents.of(Path.of(directory)));
+    } catch (IOException e) {
+      return text(response, callback, 503, "the storage cannot be read\n");
+    }
   }
 
   private @Nullable String problem() throws InterruptedException {

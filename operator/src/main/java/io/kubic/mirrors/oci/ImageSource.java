@@ -1,6 +1,8 @@
 package io.kubic.mirrors.oci;
 
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Optional;
 
@@ -36,6 +38,20 @@ public interface ImageSource {
    * RegistryException} when that cannot be.
    */
   InputStream blob(String repository, Descriptor blob, long offset);
+
+  /** Whether a repository has a blob; its bytes are not looked at. */
+  default boolean hasBlob(String repository, Descriptor blob) {
+    try (InputStream content = blob(repository, blob, 0)) {
+      return blob.size() == 0 || content.read() >= 0;
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return false;
+      }
+      throw e;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
 
   /** All tags of a repository. */
   Listing tags(String repository);

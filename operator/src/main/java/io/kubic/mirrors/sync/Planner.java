@@ -57,6 +57,11 @@ public final class Planner {
     DIGESTS,
     /** What it takes to copy: sizes of what is copied. */
     COPIES,
+    /**
+     * The same, but an image counts as there only if every blob of it is: one request for each blob
+     * of what is in the target.
+     */
+    CONTENT,
     /** Sizes and platforms of everything; of what is in the target as the target has it. */
     SIZES
   }
@@ -73,6 +78,9 @@ public final class Planner {
 
   /** Held while a manifest is read, so that tags that name the same one read it once. */
   private final Map<Digest, ReentrantLock> reading = new ConcurrentHashMap<>();
+
+  /** Whether a place was found to hold a blob. */
+  private final Map<String, Boolean> held = new ConcurrentHashMap<>();
 
   private final Set<Selection.Problem> noted = ConcurrentHashMap.newKeySet();
 
@@ -469,6 +477,9 @@ public final class Planner {
       return there.closure() != null;
     }
     ImageStore store = Objects.requireNonNull(target);
+    if (depth == Depth.CONTENT) {
+      return holdsAll(store, task);
+    }
     if (task.platforms().isEmpty() || !MediaTypes.isIndex(there.descriptor().mediaType())) {
       return true;
     }
@@ -476,6 +487,24 @@ public final class Planner {
     return Closure.wanted(index, task.platforms()).stream()
         .filter(Descriptor::isManifest)
         .allMatch(child -> store.resolve(task.place(), child.digest().toString()).isPresent());
+  }
+
+  private boolean holdsAll(ImageStore store, Task task) {
+    try {
+      Manifest top = store.manifest(task.place(), task.name());
+      Closure closure = Closure.load(store, task.place(), top, task.platforms());
+      return closure.blobs().stream()
+          .allMatch(
+              blob ->
+                  held.computeIfAbsent(
+                      task.place() + "@" + blob.digest(),
+                      key -> store.hasBlob(task.place(), blob)));
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return false;
+      }
+      throw e;
+    }
   }
 
   private Found skipped(Task task, There there) {

@@ -22,6 +22,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Jobs;
 import io.kubic.mirrors.controller.support.Labels;
@@ -42,6 +43,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -178,7 +180,8 @@ public final class ListReconciler implements Reconciler<MirrorList> {
 
     Optional<Termination> result = latest.flatMap(job -> result(context, job));
     Trigger.Last last = last(list, runs, result);
-    Optional<Trigger> trigger = Trigger.next(last, specHash, request, schedule);
+    Optional<Trigger> trigger =
+        Trigger.next(last, specHash, request, schedule, lost(context, list));
     Instant now = clock.instant();
     boolean due = trigger.isPresent() && !trigger.get().at().isAfter(now);
     if (!due && latest.isPresent()) {
@@ -220,7 +223,8 @@ public final class ListReconciler implements Reconciler<MirrorList> {
             wanted, Objects.requireNonNull(configMaps).get(ResourceID.fromResource(wanted)));
         Job job =
             ShardedJob.of(
-                ListResources.job(model, trigger.get(), specHash, request), shards(list.getSpec()));
+                ListResources.job(model, trigger.get(), specHash, request, recheck(context, list)),
+                shards(list.getSpec()));
         if (InUse.isNeeded(list.getSpec())) {
           ConfigMap inUse = InUse.configMap(model, RunningImages.digests(context.getClient()));
           applier.apply(
@@ -273,6 +277,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
       int failures =
           (int) runs.newestFirst().stream().takeWhile(j -> !SyncRuns.succeeded(j)).count();
       return new Trigger.Last(
+          Instant.parse(job.getMetadata().getCreationTimestamp()),
           SyncRuns.finishedAt(job).orElse(Instant.parse(job.getMetadata().getCreationTimestamp())),
           successful,
           Math.max(1, failures),
@@ -285,6 +290,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     }
     String handled = status.lastHandledReconcileAt();
     return new Trigger.Last(
+        Instant.parse(status.lastSyncTime()),
         Instant.parse(status.lastSyncTime()),
         status.lastSyncTime().equals(status.lastSuccessfulTime()),
         1,
@@ -350,6 +356,35 @@ public final class ListReconciler implements Reconciler<MirrorList> {
         .filter(Objects::nonNull)
         .findFirst()
         .flatMap(Termination::parse);
+  }
+
+  /** When the target was last found to have lost content: an empty volume, or corrupt blobs. */
+  private @Nullable Instant lost(Context<MirrorList> context, MirrorList list) {
+    return registry(context, list)
+        .map(MirrorRegistry::getStatus)
+        .flatMap(
+            status ->
+                Stream.of(
+                        Optional.ofNullable(status.storage())
+                            .map(MirrorRegistryStatus.Storage::lostAt),
+                        Optional.ofNullable(status.scrub())
+                            .map(MirrorRegistryStatus.Scrub::corruptAt))
+                    .flatMap(Optional::stream)
+                    .map(Instant::parse)
+                    .max(Instant::compareTo))
+        .orElse(null);
+  }
+
+  /** Whether what is in the target must be looked at blob by blob: since corrupt ones went. */
+  private boolean recheck(Context<MirrorList> context, MirrorList list) {
+    String good = list.getStatus() == null ? null : list.getStatus().lastSuccessfulTime();
+    return registry(context, list)
+        .map(MirrorRegistry::getStatus)
+        .map(MirrorRegistryStatus::scrub)
+        .map(MirrorRegistryStatus.Scrub::corruptAt)
+        .map(Instant::parse)
+        .filter(at -> good == null || Instant.parse(good).isBefore(at))
+        .isPresent();
   }
 
   /** The Job that keeps the target in order now, or waits to: no sync begins beside it. */

@@ -99,7 +99,7 @@ final class ListResources {
         : "";
   }
 
-  private static String[] arguments(ListModel model, String job) {
+  private static String[] arguments(ListModel model, String job, boolean recheck) {
     if (BundleJob.isOf(model.spec())) {
       List<String> arguments = new ArrayList<>(BundleJob.arguments(model, job));
       arguments.addAll(List.of("--source-files", SOURCES, "-o", "json", "--termination-log"));
@@ -135,6 +135,9 @@ final class ListResources {
     if (model.spec().approval() == MirrorListSpec.Approval.Manual && !model.approved().isEmpty()) {
       arguments.addAll(List.of("--approved", model.approved()));
     }
+    if (recheck) {
+      arguments.add("--recheck");
+    }
     KeyRef lock = lock(model);
     if (lock != null) {
       arguments.addAll(List.of("--lock", LOCK + "/" + lock.keyOr("lock.json")));
@@ -149,8 +152,10 @@ final class ListResources {
 
   /**
    * @param trigger what the run is for; its key makes the name
+   * @param recheck whether what is in the target is looked at blob by blob
    */
-  static Job job(ListModel model, Trigger trigger, String specHash, String request) {
+  static Job job(
+      ListModel model, Trigger trigger, String specHash, String request, boolean recheck) {
     KeyRef lock = lock(model);
     MirrorListSpec.JobTemplate template = model.spec().jobTemplate();
     ObjectMeta meta =
@@ -198,7 +203,7 @@ final class ListResources {
         .withName("sync")
         .withImage(model.settings().operatorImage())
         .withCommand(Pods.command("sync"))
-        .withArgs(arguments(model, meta.getName()))
+        .withArgs(arguments(model, meta.getName(), recheck))
         .withSecurityContext(Pods.locked())
         .withResources(
             Pods.resources(template.resources(), Pods.resources("100m", "192Mi", "512Mi")))

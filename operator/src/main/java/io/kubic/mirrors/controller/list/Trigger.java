@@ -23,6 +23,7 @@ record Trigger(Instant at, String key, String why) {
   /**
    * What is known of the last run.
    *
+   * @param started when it began; when that is not known, when it ended
    * @param finished when it ended
    * @param successful whether everything was copied
    * @param failures how many runs in a row were not
@@ -30,16 +31,26 @@ record Trigger(Instant at, String key, String why) {
    * @param request the value of the reconcile-at annotation then
    */
   record Last(
-      Instant finished, boolean successful, int failures, String specHash, String request) {}
+      Instant started,
+      Instant finished,
+      boolean successful,
+      int failures,
+      String specHash,
+      String request) {}
 
   /**
    * The next run; empty when nothing asks for one.
    *
    * @param specHash hash of what is asked for now
    * @param request value of the reconcile-at annotation, empty without one
+   * @param lost when the target was found to have lost content; null: never
    */
   static Optional<Trigger> next(
-      @Nullable Last last, String specHash, String request, Schedule schedule) {
+      @Nullable Last last,
+      String specHash,
+      String request,
+      Schedule schedule,
+      @Nullable Instant lost) {
     if (last == null) {
       return Optional.of(new Trigger(Instant.EPOCH, specHash + "/first/" + request, "first run"));
     }
@@ -50,6 +61,10 @@ record Trigger(Instant at, String key, String why) {
     if (!last.request().equals(request)) {
       return Optional.of(
           new Trigger(Instant.EPOCH, specHash + "/request/" + request, "asked for by annotation"));
+    }
+    if (lost != null && last.started().isBefore(lost)) {
+      return Optional.of(
+          new Trigger(Instant.EPOCH, specHash + "/lost/" + lost, "the registry lost content"));
     }
     Optional<Trigger> planned =
         schedule

@@ -40,6 +40,7 @@ public final class HttpRegistryProbe implements RegistryProbe {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long MAX_BODY = 1 << 20;
   private final OkHttpClient http;
+  private final OkHttpClient patient;
   private final Transport transport;
 
   /**
@@ -52,6 +53,12 @@ public final class HttpRegistryProbe implements RegistryProbe {
             .callTimeout(Duration.ofSeconds(5))
             .followRedirects(false)
             .retryOnConnectionFailure(false)
+            .build();
+    this.patient =
+        this.http
+            .newBuilder()
+            .callTimeout(Duration.ofSeconds(30))
+            .readTimeout(Duration.ofSeconds(30))
             .build();
   }
 
@@ -141,6 +148,18 @@ public final class HttpRegistryProbe implements RegistryProbe {
     try (Response response = http.newCall(request).execute()) {
       return response.code() == 200
           ? Optional.of(PodState.parse(JSON.readTree(response.peekBody(MAX_BODY).bytes())))
+          : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+
+  @Override
+  public Optional<Stored> stored(String admin) {
+    Request request = new Request.Builder().url("http://" + admin + "/contents").build();
+    try (Response response = patient.newCall(request).execute()) {
+      return response.code() == 200
+          ? Optional.of(Stored.parse(JSON.readTree(response.peekBody(MAX_BODY).bytes())))
           : Optional.empty();
     } catch (IOException e) {
       return Optional.empty();

@@ -78,6 +78,27 @@ public interface RegistryProbe {
   Optional<PodState> state(String admin);
 
   /**
+   * How much a registry keeps in files.
+   *
+   * @param bytes of all blobs, each counted once
+   */
+  record Stored(long repositories, long tags, long bytes) {
+    static Stored parse(JsonNode json) {
+      return new Stored(
+          json.path("repositories").asLong(),
+          json.path("tags").asLong(),
+          json.path("bytes").asLong());
+    }
+  }
+
+  /**
+   * Has a gateway count what its registry keeps; empty when it does not answer or sees no files.
+   *
+   * @param admin {@code address:port} of its admin port
+   */
+  Optional<Stored> stored(String admin);
+
+  /**
    * A registry that is not ours, and how it is reached.
    *
    * @param authority {@code host[:port]}

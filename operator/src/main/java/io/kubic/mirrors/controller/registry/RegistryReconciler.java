@@ -400,6 +400,7 @@ public final class RegistryReconciler
                 PodTrouble.of(all),
                 outcome,
                 storage,
+                contents(registry, pods, upkeep, context),
                 upkeep,
                 new MirrorRegistryStatus.NodesTrusting(
                     certificates.trust().fingerprints().stream()
@@ -425,6 +426,36 @@ public final class RegistryReconciler
     boolean foreign =
         !model.spec().auth().users().isEmpty() || !model.spec().certificates().issuer().ownCa();
     return update(registry, next, again(due, waiting, foreign));
+  }
+
+  /** What the registry holds, counted anew when a list ran or garbage was collected since. */
+  private MirrorRegistryStatus.@Nullable Contents contents(
+      MirrorRegistry registry,
+      List<Pod> pods,
+      UpkeepKeeper.Result upkeep,
+      Context<MirrorRegistry> context) {
+    MirrorRegistryStatus.Contents known =
+        registry.getStatus() == null ? null : registry.getStatus().contents();
+    String newest =
+        Stream.concat(
+                context.getSecondaryResources(MirrorList.class).stream()
+                    .map(list -> list.getStatus() == null ? null : list.getStatus().lastSyncTime()),
+                Stream.of(
+                    registry.getMetadata().getCreationTimestamp(),
+                    upkeep.garbageCollection().lastRun()))
+            .flatMap(Stream::ofNullable)
+            .max(java.util.Comparator.comparing(Instant::parse))
+            .orElse("");
+    if (pods.isEmpty() || (known != null && newest.equals(known.asOf()))) {
+      return known;
+    }
+    return probe
+        .stored(address(pods.getFirst()) + ":5002")
+        .map(
+            stored ->
+                new MirrorRegistryStatus.Contents(
+                    stored.repositories(), stored.tags(), stored.bytes(), newest))
+        .orElse(known);
   }
 
   /** Why the pods and their content are not as they should be; empty when they are. */

@@ -167,6 +167,7 @@ final class RegistryStatus {
       Optional<PodTrouble> trouble,
       RegistryProbe.@Nullable Outcome probe,
       StorageJudgement storage,
+      MirrorRegistryStatus.@Nullable Contents contents,
       UpkeepKeeper.Result upkeep,
       MirrorRegistryStatus.NodesTrusting nodes) {}
 
@@ -222,7 +223,7 @@ final class RegistryStatus {
             seen.nextRotation(),
             model.spec().auth().pullSecret() == null ? null : seen.pullSecrets().namespaces()),
         seen.storage().status(),
-        old.contents(),
+        seen.contents(),
         seen.upkeep().garbageCollection(),
         seen.upkeep().scrub(),
         null,

@@ -227,6 +227,11 @@ public final class RegistryClient implements ImageStore {
   }
 
   @Override
+  public boolean hasBlob(String repository, Descriptor blob) {
+    return blobSize(repository, blob.digest()).isPresent();
+  }
+
+  @Override
   public InputStream blob(String repository, Descriptor blob, long offset) {
     return new BlobStream(wire, repository, blob, offset);
   }

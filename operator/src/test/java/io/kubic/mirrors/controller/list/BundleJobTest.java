@@ -40,7 +40,7 @@ class BundleJobTest {
             target.isEmpty() ? "" : "push",
             target.isEmpty() ? "" : "trust",
             "");
-    return ListResources.job(model, new Trigger(Instant.EPOCH, "new", "key"), "hash", "");
+    return ListResources.job(model, new Trigger(Instant.EPOCH, "new", "key"), "hash", "", false);
   }
 
   private static List<String> arguments(Job job) {

@@ -13,41 +13,42 @@ class TriggerTest {
   private static final Schedule ON_DEMAND = Schedule.every("0s", "spec.interval", "uid");
 
   private static Trigger.Last last(boolean successful, int failures) {
-    return new Trigger.Last(NOON, successful, failures, "spec", "request");
+    return new Trigger.Last(NOON.minusSeconds(60), NOON, successful, failures, "spec", "request");
   }
 
   @Test
   void aListThatNeverRanRunsAtOnce() {
-    assertThat(Trigger.next(null, "spec", "", ON_DEMAND).orElseThrow().at()).isBefore(NOON);
+    assertThat(Trigger.next(null, "spec", "", ON_DEMAND, null).orElseThrow().at()).isBefore(NOON);
   }
 
   @Test
   void aChangedListRunsAtOnceAndOnlyOnce() {
-    Trigger first = Trigger.next(last(true, 0), "other", "request", ON_DEMAND).orElseThrow();
-    Trigger again = Trigger.next(last(true, 0), "other", "request", ON_DEMAND).orElseThrow();
+    Trigger first = Trigger.next(last(true, 0), "other", "request", ON_DEMAND, null).orElseThrow();
+    Trigger again = Trigger.next(last(true, 0), "other", "request", ON_DEMAND, null).orElseThrow();
     assertThat(first.at()).isBefore(NOON);
     assertThat(first.key()).isEqualTo(again.key());
-    assertThat(Trigger.next(last(true, 0), "spec", "request", ON_DEMAND)).isEmpty();
+    assertThat(Trigger.next(last(true, 0), "spec", "request", ON_DEMAND, null)).isEmpty();
   }
 
   @Test
   void aNewValueOfTheAnnotationRunsAtOnce() {
-    assertThat(Trigger.next(last(true, 0), "spec", "now", ON_DEMAND).orElseThrow().why())
+    assertThat(Trigger.next(last(true, 0), "spec", "now", ON_DEMAND, null).orElseThrow().why())
         .isEqualTo("asked for by annotation");
   }
 
   @Test
   void aGoodRunIsFollowedByTheScheduleWithAtMostATenthOfJitter() {
-    Instant at = Trigger.next(last(true, 0), "spec", "request", DAILY).orElseThrow().at();
+    Instant at = Trigger.next(last(true, 0), "spec", "request", DAILY, null).orElseThrow().at();
     assertThat(Duration.between(NOON, at))
         .isBetween(Duration.ofHours(24), Duration.ofMinutes(1584));
   }
 
   @Test
   void whatFailedIsRetriedSoonerAndSoonerNeverWithinMinutes() {
-    Instant first = Trigger.next(last(false, 1), "spec", "request", DAILY).orElseThrow().at();
-    Instant third = Trigger.next(last(false, 3), "spec", "request", DAILY).orElseThrow().at();
-    Instant tenth = Trigger.next(last(false, 10), "spec", "request", DAILY).orElseThrow().at();
+    Instant first = Trigger.next(last(false, 1), "spec", "request", DAILY, null).orElseThrow().at();
+    Instant third = Trigger.next(last(false, 3), "spec", "request", DAILY, null).orElseThrow().at();
+    Instant tenth =
+        Trigger.next(last(false, 10), "spec", "request", DAILY, null).orElseThrow().at();
     assertThat(Duration.between(NOON, first)).isEqualTo(Duration.ofMinutes(5));
     assertThat(Duration.between(NOON, third)).isEqualTo(Duration.ofMinutes(20));
     assertThat(Duration.between(NOON, tenth)).isEqualTo(Duration.ofHours(1));
@@ -56,7 +57,18 @@ class TriggerTest {
   @Test
   void theScheduleWinsWhereItIsSoonerThanTheRetry() {
     Schedule often = Schedule.every("1m", "spec.interval", "uid");
-    Instant at = Trigger.next(last(false, 1), "spec", "request", often).orElseThrow().at();
+    Instant at = Trigger.next(last(false, 1), "spec", "request", often, null).orElseThrow().at();
     assertThat(Duration.between(NOON, at)).isLessThan(Duration.ofMinutes(2));
+  }
+
+  @Test
+  void contentThatTheTargetLostIsBroughtBackAtOnceAndOnce() {
+    Instant lost = NOON.minusSeconds(30);
+    Trigger trigger = Trigger.next(last(true, 0), "spec", "request", ON_DEMAND, lost).orElseThrow();
+    assertThat(trigger.at()).isBefore(NOON);
+    assertThat(trigger.why()).isEqualTo("the registry lost content");
+    assertThat(Trigger.next(last(true, 0), "spec", "request", ON_DEMAND, NOON.minusSeconds(90)))
+        .as("a run that began after the loss has seen it")
+        .isEmpty();
   }
 }

@@ -140,8 +140,7 @@ class StorageIT {
       for (String blob : kept) {
         assertThat(sha256(get(base + "/v2/app/blobs/" + blob).body())).isEqualTo(blob);
       }
-      assertThat(
-              send(request(base + "/v2/app/manifests/old").DELETE()).statusCode())
+      assertThat(send(request(base + "/v2/app/manifests/old").DELETE()).statusCode())
           .as("a tag is deleted")
           .isEqualTo(202);
       Files.writeString(lab.directory.resolve("in-use"), "");
@@ -327,13 +326,12 @@ class StorageIT {
       return begun.statusCode();
     }
     String location = begun.headers().firstValue("Location").orElseThrow();
-    return send(
-            request(
-                    URI.create(base).resolve(location)
-                        + (location.contains("?") ? "&" : "?")
-                        + "digest="
-                        + sha256(content))
-                .PUT(HttpRequest.BodyPublishers.ofByteArray(content)))
+    return send(request(
+                URI.create(base).resolve(location)
+                    + (location.contains("?") ? "&" : "?")
+                    + "digest="
+                    + sha256(content))
+            .PUT(HttpRequest.BodyPublishers.ofByteArray(content)))
         .statusCode();
   }
 

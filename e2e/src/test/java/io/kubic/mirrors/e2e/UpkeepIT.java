@@ -96,8 +96,7 @@ class UpkeepIT {
       assertThat(world.condition("WritesFrozen")).isEqualTo("False Open");
       assertThat(collected(world).lastResult()).isEqualTo(UpkeepResult.Succeeded);
       assertThat(collected(world).freedBytes()).isEqualTo(123456);
-      assertThat(collected(world).message())
-          .isEqualTo("3 of 9 manifests deleted, 7 blobs swept");
+      assertThat(collected(world).message()).isEqualTo("3 of 9 manifests deleted, 7 blobs swept");
       int before = world.writes();
       world.settle();
       assertThat(world.writes()).as("asked for once, done once").isEqualTo(before);

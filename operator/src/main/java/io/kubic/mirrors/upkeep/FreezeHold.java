@@ -39,6 +39,7 @@ final class FreezeHold implements AutoCloseable {
   // A delete while the registry lists what it has would cut its list short without a word.
   private Scope scope = Scope.WRITES;
   private @Nullable String lost;
+  private boolean closed;
 
   /**
    * Freezes, and goes on renewing.
@@ -101,6 +102,10 @@ final class FreezeHold implements AutoCloseable {
           problem = "the gateway " + gateway + " forgot the freeze; was it restarted?";
         } else {
           synchronized (this) {
+            if (closed) {
+              // A renewal that comes after the end would hold writes back for its whole life.
+              return;
+            }
             var _ = freeze(gateway);
           }
         }
@@ -160,6 +165,9 @@ final class FreezeHold implements AutoCloseable {
   @Override
   public void close() {
     renewing.cancel(false);
+    synchronized (this) {
+      closed = true;
+    }
     thaw();
   }
 }

@@ -24,6 +24,12 @@ demo: ## From nothing to a pod pulled through the mirror (CLUSTER=external: in y
 demo-down: ## Stop the demo and leave nothing behind
 	@e2e/demo.sh down
 
+.PHONY: airgap
+airgap: ## An empty cluster comes up from a bundle alone, by the README's five commands
+	@e2e/airgap.sh down >/dev/null 2>&1 || true
+	@e2e/airgap.sh up
+	@e2e/airgap.sh down
+
 # In this order, so that what is quick to fail fails first.
 .PHONY: test
 test: jdk ## Every test: unit, real parts, the whole story (NO_SKIP=1: a skip is a failure)

@@ -6,6 +6,7 @@ import io.kubic.mirrors.oci.Shown;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -19,6 +20,7 @@ record Checksums(SortedMap<String, Digest> files) {
   static final String SIGNATURE = "SHA256SUMS.sig";
   static final long MAX_BYTES = 256L << 20;
 
+  private static final Set<String> DEVICES = Set.of("con", "prn", "aux", "nul");
   private static final int HEX = 64;
   private static final int MAX_NAME = 255;
 
@@ -75,10 +77,11 @@ record Checksums(SortedMap<String, Digest> files) {
 
   /**
    * Whether a file of a bundle may be called so: lower case words of letters, digits, dots and
-   * dashes, parted by slashes. No two such names are one on any file system, and none leads out.
+   * dashes, parted by slashes. No two such names are one on any file system, and none leads out or
+   * is a device to Windows (learn.microsoft.com, "Naming Files, Paths, and Namespaces").
    */
   static boolean isName(String name) {
-    if (name.isEmpty() || name.length() > MAX_NAME) {
+    if (name.isEmpty() || name.length() > MAX_NAME || isDevice(name)) {
       return false;
     }
     boolean first = true;
@@ -98,6 +101,20 @@ record Checksums(SortedMap<String, Digest> files) {
       first = false;
     }
     return !first && !name.endsWith(".");
+  }
+
+  private static boolean isDevice(String name) {
+    for (String word : name.split("/", -1)) {
+      int dot = word.indexOf('.');
+      String stem = dot < 0 ? word : word.substring(0, dot);
+      if (DEVICES.contains(stem)
+          || stem.length() == 4
+              && (stem.startsWith("com") || stem.startsWith("lpt"))
+              && Character.isDigit(stem.charAt(3))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static RefusedException malformed(String object, String what) {

@@ -16,6 +16,7 @@ import io.kubic.mirrors.oci.Reference;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.layout.Checkpoint;
+import io.kubic.mirrors.oci.layout.DirectoryLock;
 import io.kubic.mirrors.oci.layout.Disk;
 import io.kubic.mirrors.oci.layout.LayoutStore;
 import io.kubic.mirrors.oci.layout.PlainFile;
@@ -41,7 +42,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.LongConsumer;
+import java.util.function.ObjLongConsumer;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
@@ -53,6 +54,7 @@ import org.jspecify.annotations.Nullable;
 public final class Export {
   private static final String STATE = "state.json";
   private static final String SEALED = "sealed.json";
+  private static final String LOCK = "lock";
 
   private final String series;
   private final MirrorListSpec spec;
@@ -184,16 +186,37 @@ public final class Export {
    *
    * @param selection asked only when something may be missing
    * @param listener told about every image, from several threads
-   * @param progress told the bytes to come, once, before the first one
+   * @param progress told the plan and the bytes to come, once, before the first one
    * @throws RefusedException when the directory, the base or the space does not fit
    */
   public Result run(
-      Supplier<Selection> selection, Consumer<Outcome> listener, LongConsumer progress) {
+      Supplier<Selection> selection, Consumer<Outcome> listener, ObjLongConsumer<Plan> progress) {
     BundleWriter writer = new BundleWriter(order.directory(), order, disk);
     Optional<BundleWriter.Done> done = writer.committed();
     if (done.isPresent()) {
       return same(done.get());
     }
+    if (!PlainFile.isDirectory(partial)) {
+      requireEmpty();
+    }
+    disk.directory(partial);
+    try (DirectoryLock _ =
+        DirectoryLock.tryLock(partial.resolve(LOCK))
+            .orElseThrow(
+                () ->
+                    new RefusedException(
+                        Reason.Conflict,
+                        order.directory().toString(),
+                        "is being written by another export"))) {
+      return begun(writer, selection, listener, progress);
+    }
+  }
+
+  private Result begun(
+      BundleWriter writer,
+      Supplier<Selection> selection,
+      Consumer<Outcome> listener,
+      ObjLongConsumer<Plan> progress) {
     State state = state();
     Path sealed = partial.resolve(SEALED);
     if (Files.exists(sealed)) {
@@ -240,7 +263,6 @@ public final class Export {
       }
       return state;
     }
-    requireEmpty();
     Instant now = clock.instant();
     long sequence = Math.max(1, now.getEpochSecond());
     if (order.base() != null) {
@@ -252,7 +274,6 @@ public final class Export {
             order.baseDigest(),
             sequence,
             Instant.ofEpochSecond(now.getEpochSecond()).toString());
-    disk.directory(partial);
     disk.write(file, Json.bytes(state), partial.resolve(STATE + ".new"));
     return state;
   }
@@ -282,7 +303,7 @@ public final class Export {
       BundleWriter writer,
       Selection selection,
       Consumer<Outcome> listener,
-      LongConsumer progress) {
+      ObjLongConsumer<Plan> progress) {
     LayoutStore layout =
         new LayoutStore(
             String.valueOf(order.directory().getFileName()), order.directory(), partial, disk);
@@ -314,7 +335,10 @@ public final class Export {
 
   /** Before the first byte: what has to come, against what is free. */
   private void requireSpace(
-      Planner.Result planned, LayoutStore layout, ExportStore store, LongConsumer progress) {
+      Planner.Result planned,
+      LayoutStore layout,
+      ExportStore store,
+      ObjLongConsumer<Plan> progress) {
     Map<Digest, Long> missing = new HashMap<>();
     for (Copier.Work work : planned.work()) {
       for (Descriptor blob : work.blobs()) {
@@ -324,7 +348,7 @@ public final class Export {
       }
     }
     long needed = missing.values().stream().mapToLong(Long::longValue).sum();
-    progress.accept(needed);
+    progress.accept(planned.plan(), needed);
     // Parts of blobs that are split lie beside the blob for a while, one blob after the other.
     long largest =
         order.volumeSize() == 0

@@ -120,6 +120,14 @@ final class ImportCommand implements Callable<Integer> {
     }
     RegistryClient target = open.target(to, bundle.list().spec().retry());
     target.ping();
+    report.planned(
+        bundle.id().hex(),
+        new Termination.Planned(
+            (int) bundle.images().stream().map(image -> image.repository()).distinct().count(),
+            bundle.counts().images(),
+            bundle.counts().bytes(),
+            bundle.counts().bytes(),
+            bundle.deletions().size()));
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Import.Result result =
           new Import(

@@ -3,6 +3,7 @@ package io.kubic.mirrors.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.kubic.mirrors.sync.Outcome;
+import io.kubic.mirrors.sync.Plan;
 import io.kubic.mirrors.sync.Report;
 import io.kubic.mirrors.sync.Termination;
 import java.io.IOException;
@@ -49,8 +50,16 @@ final class RunOutput {
     }
   }
 
+  /** What will be done: the operator reads this line out of the log while a Job runs. */
+  void planned(String hash, Termination.Planned plan) {
+    if (!quiet) {
+      err.println(json(Map.of("hash", hash, "plan", plan)));
+    }
+  }
+
   /** This many bytes are to come. */
-  void toCome(long bytes) {
+  void toCome(Plan plan, long bytes) {
+    planned(plan.hash(), plan.planned());
     if (!quiet) {
       err.println(json(Map.of("bytesToCome", bytes)));
     }

@@ -8,6 +8,8 @@ import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.Reference;
 import io.kubic.mirrors.oci.layout.Checkpoint;
+import io.kubic.mirrors.oci.layout.DirectoryLock;
+import io.kubic.mirrors.oci.layout.Disk;
 import io.kubic.mirrors.sync.Outcome;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -285,6 +287,48 @@ class BundleTest {
         .doesNotContainKey(Story.AT + "team/b:2");
     assertThat(some.problems()).isNotEmpty();
     assertThat(Receipt.parse(some.receipt().bytes(), "r").complete()).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "con",
+        "aux.txt",
+        "a/nul",
+        "com1.yaml",
+        "lpt9",
+        "A",
+        "a.",
+        "a/.b",
+        ".a",
+        "a b",
+        "a:b",
+        "a*",
+        "a?",
+        "a|b",
+        "a\\b",
+        "\u00e4",
+        "a//b",
+        "/a",
+        "a/",
+        "-a",
+        ""
+      })
+  void namesThatAFileSystemRefusesOrTakesForAnotherAreNoNames(String name) {
+    assertThat(Checksums.isName(name)).isFalse();
+  }
+
+  @Test
+  void aDirectoryIsFilledByOneExportAtATime() {
+    story.export(dir("other"));
+    new Disk(Checkpoint.NONE).directory(dir("b").resolve(".partial"));
+    try (DirectoryLock _ = DirectoryLock.tryLock(dir("b").resolve(".partial/lock")).orElseThrow()) {
+      assertThatThrownBy(() -> story.export(dir("b")))
+          .isInstanceOf(RefusedException.class)
+          .hasMessageContaining("is being written by another export");
+    }
+    story.export(dir("b"));
+    assertThat(Story.tree(dir("b"))).isEqualTo(Story.tree(dir("other")));
   }
 
   @Test

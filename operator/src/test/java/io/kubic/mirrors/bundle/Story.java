@@ -146,7 +146,7 @@ final class Story implements AutoCloseable {
             Clock.fixed(Instant.ofEpochSecond(now), ZoneOffset.UTC),
             path -> space,
             checkpoint)
-        .run(this::selection, o -> {}, b -> {});
+        .run(this::selection, o -> {}, (p, b) -> {});
   }
 
   Bundle export(Path to, ReceiptStore.Kept base) {

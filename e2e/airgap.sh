@@ -57,9 +57,9 @@ YAML
   push "docker-archive:operator/target/mirror-operator-image.tar" "mirror-operator:$version"
   "$bin/lab" image -o "$near/distribution.tar" -name registry:3.1.1 -file "$bin/registry:/bin/registry" -env PATH=/bin \
     -file "$here/cluster/distribution.yml:/etc/distribution/config.yml:644" -entrypoint registry -cmd serve -cmd /etc/distribution/config.yml
-  push "docker-archive:$near/distribution.tar" library/registry:3.1.1
+  push "oci-archive:$near/distribution.tar" library/registry:3.1.1
   "$bin/lab" image -o "$near/demo.tar" -name demo:1.1 -file "$bin/lab:/lab" -entrypoint /lab -cmd pause
-  push "docker-archive:$near/demo.tar" kubic/demo:1.1
+  push "oci-archive:$near/demo.tar" kubic/demo:1.1
   cat >"$near/list.yaml" <<YAML
 apiVersion: mirrors.kubic.io/v1alpha1
 kind: MirrorList

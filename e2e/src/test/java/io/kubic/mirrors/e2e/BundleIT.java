@@ -279,6 +279,87 @@ class BundleIT {
   }
 
   @Test
+  void regclientReadsABundleByDigest() throws IOException {
+    Path bundle = export("regclient");
+    String digest = digest("docker://" + source + "/team/app:1.0");
+    Path config = temp.resolve("regsync.yaml");
+    Files.writeString(
+        config,
+        """
+        version: 1
+        creds: [{registry: "%1$s", tls: disabled}]
+        sync: [{type: image, source: "ocidir://%2$s@%3$s", target: "%1$s/regclient:1"}]
+        """
+            .formatted(target, bundle, digest));
+    run(Lab.tool("regsync"), "once", "-c", config.toString()).orFail();
+    assertThat(digest("docker://" + target + "/regclient:1")).isEqualTo(digest);
+  }
+
+  @Test
+  void aSignatureByEcdsaIsWhatOpensslAndCosignCallOneOfABlob() {
+    Path ec = temp.resolve("ec.key");
+    Path ecPublic = temp.resolve("ec.pub");
+    run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", ec + "")
+        .orFail();
+    run("openssl", "pkey", "-in", ec + "", "-pubout", "-out", ecPublic + "").orFail();
+    Path bundle = temp.resolve("ecdsa");
+    km("export", "-q", "-f", list + "", "--to", bundle + "", "--sign-key", ec + "").orFail();
+    Path raw = temp.resolve("ec.sig");
+    run("openssl", "base64", "-d", "-A", "-in", bundle.resolve("SHA256SUMS.sig") + "", "-out", raw + "")
+        .orFail();
+    run(
+            "openssl",
+            "dgst",
+            "-sha256",
+            "-verify",
+            ecPublic + "",
+            "-signature",
+            raw + "",
+            bundle.resolve("SHA256SUMS") + "")
+        .orFail();
+    km("verify", bundle + "", "--verify-key", ecPublic + "").orFail();
+    assertThat(km("verify", bundle + "", "--verify-key", publicKey + "").code()).isEqualTo(3);
+  }
+
+  @Test
+  void aFullDiskIsSaidAndWithRoomTheExportGoesOn() throws IOException {
+    Map<String, String> expected = tree(export("roomy"));
+    Path disk = Files.createDirectories(temp.resolve("small"));
+    String export = quoted(exporting(disk.resolve("b")));
+    Path copy = temp.resolve("carried");
+    Lab.Result done =
+        Lab.run(
+            LIMIT,
+            Map.of("SOURCE_DATE_EPOCH", EPOCH),
+            List.of(
+                "unshare",
+                "--mount",
+                "bash",
+                "-uc",
+                """
+                mount -t tmpfs -o size=1m,nr_inodes=10000 tmpfs "$0" || exit 10
+                %1$s
+                [ $? = 3 ] && [ ! -e "$0/b/blobs" ] || exit 11
+                mount -o remount,size=64m,nr_inodes=$(($(find "$0" | wc -l) + 5)) "$0" || exit 12
+                %1$s
+                [ $? != 0 ] && [ ! -e "$0/b/SHA256SUMS" ] || exit 13
+                mount -o remount,nr_inodes=10000 "$0" || exit 14
+                %1$s || exit 15
+                cp -r "$0/b" "$1"
+                """
+                    .formatted(export),
+                disk.toString(),
+                copy.toString()));
+    done.orFail();
+    assertThat(done.out() + done.err()).contains("bytes free").contains("no space is left");
+    assertThat(tree(copy)).isEqualTo(expected);
+  }
+
+  private static String quoted(List<String> command) {
+    return String.join(" ", command.stream().map(word -> "'" + word + "'").toList());
+  }
+
+  @Test
   void theFarSideHasTheSameDigestsAndADeltaOfNothingIsSmall() throws IOException {
     Path bundle = export("full");
     String far = target;

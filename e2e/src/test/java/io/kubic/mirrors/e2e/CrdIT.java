@@ -65,7 +65,9 @@ class CrdIT {
 
   @TestFactory
   List<DynamicTest> samplesApply(ApiServer server) throws IOException {
-    return files(Lab.TREE.resolve("config/samples"), "0")
+    return Stream.concat(
+            files(Lab.TREE.resolve("config/samples"), "0"),
+            files(Lab.TREE.resolve("config/samples/bundle"), ""))
         .map(file -> accepted(server, file))
         .toList();
   }

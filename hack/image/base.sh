@@ -23,8 +23,8 @@ say "building the base (Java runtime and C library)"
 work=$(mktemp -d "$(dirname "$out")/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# --- layer 1: the files of four Debian packages that a JVM needs, and the accounts
-packages=(libc6 libc-bin libgcc-s1 ca-certificates)
+# --- layer 1: the files of Debian packages that a JVM needs, chroot, and the accounts
+packages=(libc6 libc-bin libgcc-s1 ca-certificates coreutils)
 mkdir -p "$work/debs" "$work/pkg" "$work/os"
 fetch() { (cd "$work/debs" && apt-get -qq download "${packages[@]}" 2>"$work/apt.log"); }
 fetch || { apt-get -qq update >>"$work/apt.log" 2>&1 && fetch; } || { cat "$work/apt.log" >&2; say "apt-get download ${packages[*]} failed"; exit 1; }
@@ -39,6 +39,8 @@ cd "$work/pkg"
 find . \( -name 'ld-linux*' -o -name libc.so.6 -o -name libm.so.6 -o -name libdl.so.2 -o -name libpthread.so.0 \
   -o -name librt.so.1 -o -name libresolv.so.2 -o -name libnss_dns.so.2 -o -name libnss_files.so.2 \
   -o -name libgcc_s.so.1 \) -exec cp -a --parents -t "$work/os" {} +
+# With which an agent runs the node's own programs, where a NodeRegistryConfig asks for it.
+mkdir -p "$work/os/usr/sbin" && cp -a usr/sbin/chroot "$work/os/usr/sbin/"
 mkdir -p "$work/os/usr/lib/locale" && cp -a usr/lib/locale/C.utf8 "$work/os/usr/lib/locale/"
 mkdir -p "$work/os/etc/ssl/certs" "$work/os/tmp" "$work/os/home/nonroot" "$work/os/root"
 find usr/share/ca-certificates -name '*.crt' | LC_ALL=C sort | xargs cat >"$work/os/etc/ssl/certs/ca-certificates.crt"

@@ -3,6 +3,7 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.node.agent.Agent;
+import io.kubic.mirrors.node.agent.Chroot;
 import io.kubic.mirrors.node.agent.HttpProber;
 import io.kubic.mirrors.node.apply.HostRoot;
 import io.kubic.mirrors.node.rules.NodeTree;
@@ -269,6 +270,7 @@ class NodeFaultsIT {
             config.resolveSibling("logins.json"),
             config.resolveSibling("verdict"),
             new HostRoot(host),
+            new Chroot(host, LIMIT),
             "",
             settings -> new HttpProber(settings.dial(), Duration.ofSeconds(4)),
             executor,

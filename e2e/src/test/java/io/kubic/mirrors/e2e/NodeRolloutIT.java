@@ -12,7 +12,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 /** How configurations reach the nodes of a real API server, and how they leave them. */
 @ExtendWith(ApiServer.class)
 class NodeRolloutIT {
-  private static final Duration SOON = Duration.ofSeconds(60);
+  private static final Duration SOON = Duration.ofMinutes(4);
   private static final String QUICK = "rollout: {soak: 1s}\n";
   private static final String DIGEST = "sha256:" + "a".repeat(64);
 
@@ -31,24 +31,24 @@ class NodeRolloutIT {
   @Test
   void oneNodeAfterTheOtherAndAnUnreachableOneHoldsUpNoDeletionForEver(ApiServer server) {
     try (NodeWorld world = new NodeWorld(server.kubeconfig(), 3)) {
-      world.apply("order", QUICK);
-      Lab.eventually(SOON, "all are ready", () -> ready(world, "order"));
+      world.apply("rollout-order", QUICK);
+      Lab.eventually(SOON, "all are ready", () -> ready(world, "rollout-order"));
       assertThat(world.order).containsExactlyElementsOf(world.nodes);
       assertThat(world.mostUnready.get()).as("never two at once, but for the start").isLessThan(4);
 
       // A second configuration for the same nodes does nothing at all.
-      world.apply("later", QUICK);
+      world.apply("rollout-later", QUICK);
       Lab.eventually(
           SOON,
           "the newer one is in conflict",
-          () -> world.condition("later", "Conflicted").equals("True OlderConfig"));
+          () -> world.condition("rollout-later", "Conflicted").equals("True OlderConfig"));
       assertThat(world.admin.apps().daemonSets().inNamespace(world.agents).list().getItems())
           .hasSize(1);
-      world.admin.resource(world.config("later")).delete();
+      world.admin.resource(world.config("rollout-later")).delete();
 
       String lost = world.nodes.get(1);
       world.lose(lost);
-      world.admin.resource(world.config("order")).delete();
+      world.admin.resource(world.config("rollout-order")).delete();
       Lab.eventually(
           SOON,
           "the nodes in touch have taken everything back",
@@ -59,9 +59,9 @@ class NodeRolloutIT {
                       pod ->
                           NodeWorld.isReady(pod)
                               && world.document(pod).contains("\"remove\" : true")));
-      assertThat(world.config("order")).as("the lost node is waited for").isNotNull();
+      assertThat(world.config("rollout-order")).as("the lost node is waited for").isNotNull();
       world.pass(Duration.ofMinutes(16));
-      Lab.eventually(SOON, "but not for ever", () -> world.config("order") == null);
+      Lab.eventually(SOON, "but not for ever", () -> world.config("rollout-order") == null);
     }
   }
 
@@ -69,20 +69,20 @@ class NodeRolloutIT {
   void aNodeThatDoesNotBecomeReadyHoldsUpTheOthersUntilALaterConfiguration(ApiServer server) {
     try (NodeWorld world = new NodeWorld(server.kubeconfig(), 3)) {
       world.broken.add(world.nodes.getFirst());
-      world.apply("broken", QUICK);
+      world.apply("rollout-broken", QUICK);
       Lab.eventually(
           SOON, "the first has its turn", () -> world.order.contains(world.nodes.getFirst()));
       world.pass(Duration.ofMinutes(3));
       Lab.eventually(
           SOON,
           "its agent is missing",
-          () -> world.condition("broken", "Ready").equals("False AgentMissing"));
+          () -> world.condition("rollout-broken", "Ready").equals("False AgentMissing"));
       assertThat(world.order).containsExactly(world.nodes.getFirst());
-      assertThat(world.condition("broken", "Rolling")).isEqualTo("False Halted");
+      assertThat(world.condition("rollout-broken", "Rolling")).isEqualTo("False Halted");
 
       world.broken.clear();
-      world.apply("broken", QUICK + "dialTimeout: 1s\n");
-      Lab.eventually(SOON, "a later one goes out", () -> ready(world, "broken"));
+      world.apply("rollout-broken", QUICK + "dialTimeout: 1s\n");
+      Lab.eventually(SOON, "a later one goes out", () -> ready(world, "rollout-broken"));
       assertThat(world.allHave("\"dialTimeout\" : \"1s\"")).isTrue();
     }
   }
@@ -93,7 +93,7 @@ class NodeRolloutIT {
       String verify =
           "verify: {mode: Pull, image: \"registry.opensuse.org/probe@" + DIGEST + "\"}\n";
       world.pulls.put(world.nodes.get(1), "sha256:" + "b".repeat(64));
-      world.apply("pull", QUICK + verify);
+      world.apply("rollout-pull", QUICK + verify);
       Lab.eventually(
           SOON,
           "the second node is told",
@@ -105,11 +105,11 @@ class NodeRolloutIT {
                               && annotation(pod, "mirrors.kubic.io/pull-failed")
                                   .contains("instead of " + DIGEST)));
       assertThat(world.order).containsExactlyElementsOf(world.nodes.subList(0, 2));
-      assertThat(world.condition("pull", "Ready")).startsWith("False");
+      assertThat(world.condition("rollout-pull", "Ready")).startsWith("False");
 
       world.pulls.clear();
       world.pass(Duration.ofMinutes(11));
-      Lab.eventually(SOON, "it is tried again", () -> ready(world, "pull"));
+      Lab.eventually(SOON, "it is tried again", () -> ready(world, "rollout-pull"));
       assertThat(world.pods("mirror-agent"))
           .allMatch(pod -> annotation(pod, "mirrors.kubic.io/pulled").equals(DIGEST));
       assertThat(world.pods("mirror-probe")).isEmpty();

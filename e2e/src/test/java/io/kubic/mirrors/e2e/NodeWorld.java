@@ -57,6 +57,7 @@ final class NodeWorld implements AutoCloseable {
   /** Most nodes that had the newest template and were not ready, at any moment. */
   final AtomicInteger mostUnready = new AtomicInteger();
 
+  private final Set<String> applied = new LinkedHashSet<>();
   private volatile Duration ahead = Duration.ZERO;
   private final Operator operator;
   private final Thread cluster;
@@ -154,6 +155,7 @@ final class NodeWorld implements AutoCloseable {
   }
 
   void apply(String name, String spec) {
+    applied.add(name);
     admin
         .genericKubernetesResources("mirrors.kubic.io/v1alpha1", "NodeRegistryConfig")
         .resource(
@@ -382,6 +384,21 @@ final class NodeWorld implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     operator.stop();
+    for (String name : applied) {
+      try {
+        admin
+            .resources(NodeRegistryConfig.class)
+            .withName(name)
+            .edit(
+                config -> {
+                  config.getMetadata().setFinalizers(List.of());
+                  return config;
+                });
+        admin.resources(NodeRegistryConfig.class).withName(name).delete();
+      } catch (KubernetesClientException e) {
+        continue; // it is gone already
+      }
+    }
     nodes.forEach(node -> admin.nodes().withName(node).delete());
     admin.close();
   }

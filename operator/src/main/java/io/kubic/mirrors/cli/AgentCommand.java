@@ -2,6 +2,7 @@ package io.kubic.mirrors.cli;
 
 import io.kubic.mirrors.node.agent.Agent;
 import io.kubic.mirrors.node.agent.AgentServer;
+import io.kubic.mirrors.node.agent.Chroot;
 import io.kubic.mirrors.node.agent.HttpProber;
 import io.kubic.mirrors.node.apply.HostRoot;
 import java.io.IOException;
@@ -30,6 +31,9 @@ import picocli.CommandLine.Spec;
 final class AgentCommand implements Callable<Integer> {
   /** Longer than a mirror under load needs for its first byte, shorter than a look's interval. */
   private static final Duration ANSWER = Duration.ofSeconds(4);
+
+  /** A trust store with many hooks, on a slow disk. */
+  private static final Duration COMMAND = Duration.ofMinutes(2);
 
   @Option(
       names = "--config",
@@ -97,6 +101,7 @@ final class AgentCommand implements Callable<Integer> {
               credentials,
               verdict,
               new HostRoot(hostRoot),
+              new Chroot(hostRoot, COMMAND),
               Files.readString(Path.of("/proc/self/mountinfo")),
               settings -> new HttpProber(settings.dial(), ANSWER),
               executor,

@@ -58,20 +58,22 @@ public final class Certificates {
   /** The bundle as it is written: the certificates alone, without text around them. */
   public static String canonical(String pem) {
     StringBuilder text = new StringBuilder();
-    java.util.Base64.Encoder base64 =
-        java.util.Base64.getMimeEncoder(64, "\n".getBytes(StandardCharsets.US_ASCII));
-    for (X509Certificate certificate : parse(pem)) {
-      try {
-        text.append(BEGIN)
-            .append('\n')
-            .append(base64.encodeToString(certificate.getEncoded()))
-            .append('\n')
-            .append(END)
-            .append('\n');
-      } catch (CertificateEncodingException e) {
-        throw new IllegalStateException(e);
-      }
-    }
+    parse(pem).forEach(certificate -> text.append(pem(certificate)));
     return text.toString();
+  }
+
+  /** One certificate. */
+  public static String pem(X509Certificate certificate) {
+    try {
+      return BEGIN
+          + "\n"
+          + java.util.Base64.getMimeEncoder(64, "\n".getBytes(StandardCharsets.US_ASCII))
+              .encodeToString(certificate.getEncoded())
+          + "\n"
+          + END
+          + "\n";
+    } catch (CertificateEncodingException e) {
+      throw new IllegalStateException(e);
+    }
   }
 }

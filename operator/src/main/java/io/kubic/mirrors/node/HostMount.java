@@ -42,6 +42,18 @@ public record HostMount(String path, boolean readOnly, String reason) {
    * @param credentials whether logins are written too
    */
   public static List<HostMount> of(Collection<Runtime> runtimes, boolean credentials) {
+    return of(runtimes, credentials, false);
+  }
+
+  /**
+   * @param whole whether programs of the host are run
+   */
+  public static List<HostMount> of(
+      Collection<Runtime> runtimes, boolean credentials, boolean whole) {
+    if (whole) {
+      return List.of(
+          new HostMount("/", false, "the host's own programs need all that they need at home"));
+    }
     Set<Runtime> wanted = new TreeSet<>(runtimes);
     if (wanted.remove(Runtime.Auto) || wanted.isEmpty()) {
       wanted.add(Runtime.CONTAINERD);

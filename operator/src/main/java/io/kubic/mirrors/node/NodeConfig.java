@@ -13,6 +13,7 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.DriftPolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Pull;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RemovalPolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RuntimeRestart;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.ShortNameMode;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.SourcePolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.VerifyMode;
@@ -46,6 +47,8 @@ import org.jspecify.annotations.Nullable;
  * @param authorities {@code host[:port]} of an endpoint to its CA certificates as PEM
  * @param credentials names the content of the {@link PullCredentials} that lie beside this
  *     document, without telling it; null for none
+ * @param systemStore whether all programs of the node are to trust the authorities
+ * @param runtimeRestart whether a runtime may be restarted that reads no per-registry files yet
  * @param dialTimeout for a connection of a runtime, 100ms to 1m
  * @param remove take everything back and report ready; the rest then only names what to undo
  * @param hold touch nothing and report ready: agents are there, their first turn is yet to come
@@ -60,6 +63,8 @@ public record NodeConfig(
     List<Runtime> runtimes,
     SortedMap<String, String> authorities,
     @Nullable String credentials,
+    boolean systemStore,
+    RuntimeRestart runtimeRestart,
     String dialTimeout,
     Health health,
     Verify verify,
@@ -99,6 +104,7 @@ public record NodeConfig(
     authorities =
         Collections.unmodifiableSortedMap(
             new TreeMap<>(authorities == null ? Map.of() : authorities));
+    runtimeRestart = runtimeRestart == null ? RuntimeRestart.Never : runtimeRestart;
     dialTimeout = dialTimeout == null ? "2s" : dialTimeout;
     health = health == null ? new Health("10s", 0, 0, true) : health;
     verify = verify == null ? new Verify(VerifyMode.Resolve, null) : verify;
@@ -306,6 +312,8 @@ public record NodeConfig(
         runtimes,
         authorities,
         credentials,
+        systemStore,
+        runtimeRestart,
         dialTimeout,
         health,
         verify,

@@ -80,6 +80,8 @@ public final class NodeConfigs {
         spec.runtimes(),
         new TreeMap<>(authorities),
         credentials,
+        spec.trust().systemStore(),
+        spec.runtimeRestart(),
         spec.dialTimeout(),
         new NodeConfig.Health(
             spec.health().interval(),

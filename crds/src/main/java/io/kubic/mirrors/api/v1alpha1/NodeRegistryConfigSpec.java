@@ -58,6 +58,11 @@ public record NodeRegistryConfigSpec(
         DriftPolicy driftPolicy,
     @JsonPropertyDescription("Whether deletion restores what was there.") @Default("Restore")
         RemovalPolicy removalPolicy,
+    @JsonPropertyDescription(
+            "Whether a containerd that reads no per-registry files is set up to, and restarted once."
+                + " With IfRequired agents work with the whole file system of the node.")
+        @Default("Never")
+        RuntimeRestart runtimeRestart,
     Agent agent,
     @JsonPropertyDescription("Stops all changes; what runs keeps running.") @Default("false")
         Boolean suspend) {
@@ -70,13 +75,14 @@ public record NodeRegistryConfigSpec(
         unqualifiedSearchRegistries == null ? List.of() : List.copyOf(unqualifiedSearchRegistries);
     runtimes =
         runtimes == null || runtimes.isEmpty() ? List.of(Runtime.Auto) : List.copyOf(runtimes);
-    trust = trust == null ? new Trust(null, null) : trust;
+    trust = trust == null ? new Trust(null, null, null) : trust;
     dialTimeout = dialTimeout == null ? "2s" : dialTimeout;
     health = health == null ? new Health(null, null, null, null) : health;
     rollout = rollout == null ? new Rollout(null, null, null) : rollout;
     verify = verify == null ? new Verify(null, null) : verify;
     driftPolicy = driftPolicy == null ? DriftPolicy.Correct : driftPolicy;
     removalPolicy = removalPolicy == null ? RemovalPolicy.Restore : removalPolicy;
+    runtimeRestart = runtimeRestart == null ? RuntimeRestart.Never : runtimeRestart;
     agent = agent == null ? new Agent(null, null, null) : agent;
     suspend = suspend != null && suspend;
   }
@@ -157,8 +163,14 @@ public record NodeRegistryConfigSpec(
   @JsonInclude(JsonInclude.Include.NON_EMPTY)
   public record Trust(
       @Default("true") Boolean includeRegistryCA,
-      @Size(max = 32) List<AdditionalCa> additionalCAs) {
+      @Size(max = 32) List<AdditionalCa> additionalCAs,
+      @JsonPropertyDescription(
+              "Whether all programs of a node trust these CAs, by the distribution's own store."
+                  + " Agents then work with the whole file system of the node.")
+          @Default("false")
+          Boolean systemStore) {
     public Trust {
+      systemStore = systemStore != null && systemStore;
       includeRegistryCA = includeRegistryCA == null || includeRegistryCA;
       additionalCAs = additionalCAs == null ? List.of() : List.copyOf(additionalCAs);
     }
@@ -244,6 +256,12 @@ public record NodeRegistryConfigSpec(
   public enum RemovalPolicy {
     Restore,
     Leave
+  }
+
+  /** When a runtime is restarted. */
+  public enum RuntimeRestart {
+    Never,
+    IfRequired
   }
 
   /** Additions to the agent's pods. */

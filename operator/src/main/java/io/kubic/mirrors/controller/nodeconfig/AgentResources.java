@@ -26,6 +26,7 @@ import io.fabric8.kubernetes.api.model.apps.DaemonSetBuilder;
 import io.fabric8.kubernetes.client.utils.Serialization;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RuntimeRestart;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Pods;
@@ -125,6 +126,7 @@ final class AgentResources {
 
   /**
    * @param runtimes whose directories are mounted
+   * @param wholeHost whether agents get the whole file system of their nodes
    * @param excluded nodes whose system no agent can work on; its pod could not even start there
    */
   static DaemonSet daemonSet(
@@ -132,6 +134,7 @@ final class AgentResources {
       NodeRegistryConfigSpec spec,
       Payload payload,
       Collection<Runtime> runtimes,
+      boolean wholeHost,
       Collection<String> excluded,
       Settings settings,
       OwnerReference owner) {
@@ -169,7 +172,7 @@ final class AgentResources {
       mounts.add(Pods.readOnly("pod", "/etc/mirror/pod"));
     }
     int index = 0;
-    for (HostMount mount : HostMount.of(runtimes, spec.credentialsSecretRef() != null)) {
+    for (HostMount mount : HostMount.of(runtimes, spec.credentialsSecretRef() != null, wholeHost)) {
       String volume = "host-" + index++;
       volumes.add(
           new VolumeBuilder()
@@ -180,9 +183,7 @@ final class AgentResources {
               .endHostPath()
               .build());
       mounts.add(
-          mount.readOnly()
-              ? Pods.readOnly(volume, "/host" + mount.path())
-              : Pods.writable(volume, "/host" + mount.path()));
+          mount.readOnly() ? Pods.readOnly(volume, at(mount)) : Pods.writable(volume, at(mount)));
     }
     List<Toleration> tolerations =
         spec.agent().tolerations().isEmpty()
@@ -271,7 +272,7 @@ final class AgentResources {
             .withTimeoutSeconds(5)
             .withFailureThreshold(6)
             .endLivenessProbe()
-            .withSecurityContext(rootWithoutCapabilities())
+            .withSecurityContext(root(wholeHost))
             .withResources(
                 Pods.resources(spec.agent().resources(), Pods.resources("10m", "64Mi", "96Mi")))
             .withVolumeMounts(mounts)
@@ -298,8 +299,30 @@ final class AgentResources {
   }
 
   /** The files of a node belong to root; nothing else of root's power is needed. */
-  private static SecurityContext rootWithoutCapabilities() {
-    return new SecurityContextBuilder(Pods.locked()).withRunAsUser(0L).withRunAsGroup(0L).build();
+  private static SecurityContext root(boolean wholeHost) {
+    SecurityContextBuilder context =
+        new SecurityContextBuilder(Pods.locked()).withRunAsUser(0L).withRunAsGroup(0L);
+    if (wholeHost) {
+      // chroot(2); and SUSE's tool writes into directories that not even root may write.
+      context.editCapabilities().addToAdd("DAC_OVERRIDE", "SYS_CHROOT").endCapabilities();
+    }
+    return context.build();
+  }
+
+  private static String at(HostMount mount) {
+    return mount.path().equals("/") ? "/host" : "/host" + mount.path();
+  }
+
+  /** Whether agents of this template have the whole file system of their nodes. */
+  static boolean hasWholeHost(DaemonSet daemonSet) {
+    return daemonSet.getSpec().getTemplate().getSpec().getVolumes().stream()
+        .anyMatch(
+            volume -> volume.getHostPath() != null && volume.getHostPath().getPath().equals("/"));
+  }
+
+  /** Whether a configuration needs programs of the host. */
+  static boolean wantsWholeHost(NodeRegistryConfigSpec spec) {
+    return spec.trust().systemStore() || spec.runtimeRestart() == RuntimeRestart.IfRequired;
   }
 
   private static Affinity affinity(@Nullable LabelSelector selector, Collection<String> excluded) {

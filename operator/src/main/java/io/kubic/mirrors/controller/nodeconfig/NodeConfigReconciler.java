@@ -467,6 +467,7 @@ public final class NodeConfigReconciler
             config.getSpec(),
             payload,
             ClusterNode.runtimes(config.getSpec().runtimes(), selected),
+            wholeHost(config, payload),
             selected.stream()
                 .filter(node -> node.unsupported().isPresent())
                 .map(ClusterNode::name)
@@ -474,6 +475,23 @@ public final class NodeConfigReconciler
             settings,
             owner),
         present(config));
+  }
+
+  /**
+   * Whoever had the whole host keeps it until all nodes have what comes after: with less an agent
+   * could not take back what it did there.
+   */
+  private boolean wholeHost(NodeRegistryConfig config, AgentResources.Payload payload) {
+    if (AgentResources.wantsWholeHost(config.getSpec())) {
+      return true;
+    }
+    NodeRegistryConfigStatus status = config.getStatus();
+    boolean settled =
+        status != null
+            && payload.hash().equals(status.configHash())
+            && status.conditions().stream()
+                .anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
+    return present(config).map(AgentResources::hasWholeHost).orElse(false) && !settled;
   }
 
   /** ConfigMaps and Secrets that no pod template names any more, once every node has the newest. */

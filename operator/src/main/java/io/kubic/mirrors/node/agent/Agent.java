@@ -78,6 +78,7 @@ public final class Agent {
   private final Path logins;
   private final Path verdict;
   private final HostRoot host;
+  private final HostCommand commands;
   private final HostFiles files;
   private final String mountinfo;
   private final ProberFactory probers;
@@ -108,6 +109,7 @@ public final class Agent {
    * @param logins {@link PullCredentials}, read when the configuration says that there are some
    * @param verdict what was said from outside of this node, once it had the configuration: nothing,
    *     or a time, a blank and why it is wrong
+   * @param commands programs of the host, for configurations that allow it
    * @param mountinfo content of {@code /proc/self/mountinfo}
    * @param executor runs looks at several mirrors at once
    * @param out takes lines of JSON
@@ -118,6 +120,7 @@ public final class Agent {
       Path logins,
       Path verdict,
       HostRoot host,
+      HostCommand commands,
       String mountinfo,
       ProberFactory probers,
       ExecutorService executor,
@@ -128,6 +131,7 @@ public final class Agent {
     this.logins = logins;
     this.verdict = verdict;
     this.host = host;
+    this.commands = commands;
     this.files = new HostFiles(host);
     this.mountinfo = mountinfo;
     this.probers = probers;
@@ -274,7 +278,23 @@ public final class Agent {
       }
     }
     NodeConfig effective = current.without(withdrawn);
-    Survey.Plan plan = new Survey(host, files, journal, credentials).plan(effective, targets);
+    List<NodeFile> setup = RuntimeSetup.files(host, current, targets, journal);
+    Optional<SystemStore> store = current.systemStore() ? SystemStore.of(host) : Optional.empty();
+    List<NodeFile> anchors = store.map(found -> found.files(current)).orElse(List.of());
+    Survey.Plan plan =
+        new Survey(host, files, journal, credentials)
+            .plan(effective, targets)
+            .with(setup)
+            .with(anchors);
+    if (current.systemStore() && store.isEmpty()) {
+      plan =
+          plan.with(
+              new Survey.Finding(
+                  NodeReason.UnsupportedOS,
+                  runtimes,
+                  "the system's trust store is none that we know (SUSE, RHEL and Fedora, Debian and"
+                      + " Ubuntu, Alpine); set spec.trust.systemStore to false"));
+    }
 
     if (current.driftPolicy() == DriftPolicy.Report
         && journal.hash().equals(current.hash())
@@ -293,9 +313,17 @@ public final class Agent {
         proven == null
             || !refusals.isEmpty()
             || Duration.between(proven, clock.instant()).compareTo(PROOF) > 0;
+    Survey.Plan planned = plan;
     Outcome outcome =
         files.bring(
-            current, plan.files(), plan.stale(), plan.entries(), () -> readBack(plan.files()));
+            current,
+            plan.files(),
+            plan.stale(),
+            plan.entries(),
+            () ->
+                readBack(planned.files())
+                    .or(() -> setUp(journal, setup))
+                    .or(() -> trusted(journal, anchors, due)));
     return switch (outcome) {
       case Outcome.Failed failed ->
           state(NodeReason.WriteFailed, runtimes, failed.message(), false)
@@ -310,7 +338,7 @@ public final class Agent {
         if (due || !applied.changed().isEmpty()) {
           resolve(current, targets, withdrawn);
         }
-        yield verdict(current, targets, plan, dark, withdrawn, runtimes);
+        yield verdict(current, targets, planned, dark, withdrawn, runtimes);
       }
     };
   }
@@ -324,6 +352,58 @@ public final class Agent {
     return text.isEmpty()
         ? Optional.empty()
         : Optional.of(text.substring(text.indexOf(' ') + 1).lines().findFirst().orElse(""));
+  }
+
+  /** Restarts the runtime when its own configuration is new, as far as it was allowed. */
+  private Optional<String> setUp(Journal journal, List<NodeFile> setup) {
+    boolean same =
+        setup.stream()
+            .allMatch(
+                file ->
+                    file.content().equals(journal.files().get(file.path()))
+                        && !journal.intended().contains(file.path()));
+    return same ? Optional.empty() : tried(() -> RuntimeSetup.restart(host, commands));
+  }
+
+  /** Lets the host's store take up what changed, and looks whether it did. */
+  private Optional<String> trusted(Journal journal, List<NodeFile> anchors, boolean look) {
+    Set<String> before = new TreeSet<>(journal.files().keySet());
+    before.addAll(journal.intended());
+    before.removeIf(path -> !SystemStore.isAnchor(path));
+    if (anchors.isEmpty() && before.isEmpty()) {
+      return Optional.empty();
+    }
+    return tried(
+        () -> {
+          Optional<SystemStore> store = SystemStore.of(host);
+          if (store.isEmpty()) {
+            return Optional.empty();
+          }
+          Set<String> wanted = new TreeSet<>();
+          anchors.forEach(file -> wanted.add(file.path()));
+          boolean same =
+              wanted.equals(before)
+                  && journal.intended().stream().noneMatch(SystemStore::isAnchor)
+                  && (!look || store.get().missing(host, anchors).isEmpty());
+          return same
+              ? Optional.empty()
+              : store.get().update(host, commands, anchors, !wanted.containsAll(before));
+        });
+  }
+
+  private interface Step {
+    Optional<String> take() throws IOException, InterruptedException;
+  }
+
+  private static Optional<String> tried(Step step) {
+    try {
+      return step.take();
+    } catch (IOException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return Optional.of("interrupted");
+    }
   }
 
   private NodeState reject(NodeConfig current, Journal journal, String why, String runtimes) {
@@ -352,7 +432,9 @@ public final class Agent {
       return state(NodeReason.Removed, runtimes, "files are left as they are", true)
           .with(current.hash(), List.of(), List.of());
     }
-    Outcome outcome = files.restore(Survey.stale(host, files, journal, targets));
+    Outcome outcome =
+        files.restore(
+            Survey.stale(host, files, journal, targets), () -> trusted(journal, List.of(), false));
     return switch (outcome) {
       case Outcome.Applied applied -> {
         if (!applied.changed().isEmpty()) {

@@ -14,6 +14,8 @@ public enum NodeReason {
   Conflicted,
   /** The configuration cannot be read. */
   InvalidConfig,
+  /** The system is none that this part of the configuration can be carried out on. */
+  UnsupportedOS,
   /** No runtime is found, or it does not read per-registry files yet. */
   RuntimeConfigRequired,
   /** A runtime cannot be told to keep away from a source. */

@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * Looks at what lies on a host, and plans our files around it: nothing at the place of a foreign
@@ -53,7 +54,23 @@ final class Survey {
       List<String> stale,
       SortedMap<String, SortedMap<String, String>> entries,
       List<Finding> findings,
-      List<String> hints) {}
+      List<String> hints) {
+    /** With more files. */
+    Plan with(List<NodeFile> more) {
+      return new Plan(
+          Stream.concat(files.stream(), more.stream()).sorted().toList(),
+          stale,
+          entries,
+          findings,
+          hints);
+    }
+
+    /** With one more finding. */
+    Plan with(Finding more) {
+      return new Plan(
+          files, stale, entries, Stream.concat(findings.stream(), Stream.of(more)).toList(), hints);
+    }
+  }
 
   Survey(HostRoot host, HostFiles files, Journal journal, PullCredentials credentials) {
     this.host = host;
@@ -108,6 +125,12 @@ final class Survey {
           stale.add(library.directory() + "/registries.conf.d/" + Containers.DROP_IN);
         }
         case Target.Unconfigured _ -> {}
+      }
+    }
+    Optional<SystemStore> store = SystemStore.of(host);
+    for (String path : store.isPresent() ? store.get().ours(host) : List.<String>of()) {
+      if (files.isOurs(journal, path)) {
+        stale.add(path);
       }
     }
     return stale;

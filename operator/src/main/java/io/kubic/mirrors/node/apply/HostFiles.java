@@ -341,8 +341,9 @@ public final class HostFiles implements Closeable {
    * then the journal.
    *
    * @param stale as in {@link #bring}
+   * @param last what is left to do when the files are gone; a problem, or nothing
    */
-  public Outcome restore(Collection<String> stale) {
+  public Outcome restore(Collection<String> stale, Supplier<Optional<String>> last) {
     try {
       Journal journal = journal();
       SortedSet<String> known = new TreeSet<>(stale);
@@ -367,6 +368,10 @@ public final class HostFiles implements Closeable {
       }
       change(List.of(), removals, journal);
       sweep(known);
+      Optional<String> problem = last.get();
+      if (problem.isPresent()) {
+        return new Outcome.Failed(problem.get());
+      }
       for (String directory : journal.directories().reversed()) {
         try {
           Files.deleteIfExists(host.path(directory));

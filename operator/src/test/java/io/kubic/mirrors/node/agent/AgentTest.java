@@ -37,6 +37,7 @@ class AgentTest {
   @TempDir private Path directory;
   private final List<String> lines = new ArrayList<>();
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
+  private HostCommand commands = line -> new HostCommand.Result(1, "none");
   private boolean mirrorAnswers = true;
   private Prober.@Nullable Login asked;
   private Instant now = Instant.parse("2026-01-01T00:00:00Z");
@@ -222,6 +223,7 @@ class AgentTest {
             directory.resolve("config.json"),
             directory.resolve("verdict"),
             new HostRoot(host()),
+            commands,
             "1 2 0:1 / / rw - overlay overlay rw,lowerdir=/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs\n",
             _ -> new Fake(),
             executor,
@@ -313,6 +315,57 @@ class AgentTest {
     Files.delete(directory.resolve("verdict"));
     assertThat(round().ready()).as("another chance").isTrue();
     assertThat(tree()).isNotEqualTo(former);
+  }
+
+  @Test
+  void aRuntimeIsSetUpAndRestartedOnceWhereItMayBe() throws Exception {
+    Files.delete(host().resolve("etc/containers/policy.json"));
+    Files.delete(host().resolve("etc/containers/registries.conf"));
+    put(
+        "etc/containerd/config.toml",
+        "version = 3\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n");
+    put("etc/containerd/conf.d/own.toml", "version = 3\n");
+    Files.createDirectories(host().resolve("run/systemd/system"));
+    String setup = "etc/containerd/conf.d/50-mirror-operator.toml";
+    Map<String, String> before = tree();
+    NodeState never = round();
+    assertThat(never.reason()).isEqualTo(NodeReason.RuntimeConfigRequired);
+    assertThat(never.message()).contains("config_path = \"/etc/containerd/certs.d\"");
+    assertThat(host().resolve(setup)).doesNotExist();
+
+    List<String> ran = new ArrayList<>();
+    boolean[] reads = {false};
+    agent.close();
+    agent = null;
+    commands =
+        line -> {
+          ran.add(String.join(" ", line));
+          return new HostCommand.Result(
+              0, reads[0] ? "config_path = '/etc/containerd/certs.d'" : "");
+        };
+    configure("AllowContactingSource", ", \"runtimeRestart\": \"IfRequired\"");
+    assertThat(round().reason()).isEqualTo(NodeReason.RolledBack);
+    assertThat(ran).as("no restart").containsExactly("containerd config dump");
+    assertThat(host().resolve(setup)).doesNotExist();
+
+    reads[0] = true;
+    ran.clear();
+    round();
+    assertThat(ran)
+        .containsExactly(
+            "containerd config dump",
+            "systemctl restart containerd",
+            "systemctl is-active containerd");
+    assertThat(round().ready()).isTrue();
+    assertThat(text(HOSTS)).contains("10.96.1.2:5000");
+    round();
+    assertThat(ran).as("once").hasSize(3);
+    configure("AllowContactingSource", "");
+    round();
+    assertThat(host().resolve(setup)).as("pulls depend on it").exists();
+    configure("AllowContactingSource", ", \"remove\": true");
+    assertThat(round().ready()).isTrue();
+    assertThat(tree()).isEqualTo(before);
   }
 
   @Test
@@ -451,6 +504,7 @@ class AgentTest {
               directory.resolve("config.json"),
               directory.resolve("verdict"),
               new HostRoot(host()),
+              commands,
               "",
               _ -> new Fake(),
               executor,

@@ -35,6 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 class RestoreTest {
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private Instant now = Instant.parse("2026-01-01T00:00:00Z");
+  private final HostCommand commands = line -> new HostCommand.Result(0, "");
   private boolean answers = true;
 
   @Test
@@ -88,6 +89,7 @@ class RestoreTest {
         file.resolveSibling("config.json"),
         file.resolveSibling("verdict"),
         new HostRoot(host),
+        commands,
         "",
         _ ->
             new Prober() {

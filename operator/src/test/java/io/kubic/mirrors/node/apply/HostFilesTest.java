@@ -48,9 +48,9 @@ class HostFilesTest {
     assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(at(root, HOSTS))))
         .isEqualTo("rw-r--r--");
     assertThat(files.journal().hash()).isEqualTo(CONFIG.hash());
-    assertThat(files.restore(List.of())).isInstanceOf(Outcome.Applied.class);
+    assertThat(files.restore(List.of(), Optional::empty)).isInstanceOf(Outcome.Applied.class);
     assertThat(tree(root)).isEqualTo(before);
-    assertThat(files.restore(List.of())).isEqualTo(new Outcome.Applied(List.of()));
+    assertThat(files.restore(List.of(), Optional::empty)).isEqualTo(new Outcome.Applied(List.of()));
     files.close();
   }
 
@@ -97,7 +97,8 @@ class HostFilesTest {
     assertThat(files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty))
         .isEqualTo(new Outcome.Failed(HOSTS + " is not ours"));
     assertThat(tree(root)).isEqualTo(before);
-    assertThat(files.restore(List.of(HOSTS))).isEqualTo(new Outcome.Applied(List.of()));
+    assertThat(files.restore(List.of(HOSTS), Optional::empty))
+        .isEqualTo(new Outcome.Applied(List.of()));
     assertThat(tree(root)).isEqualTo(before);
   }
 
@@ -133,7 +134,7 @@ class HostFilesTest {
     HostFiles files = new HostFiles(new HostRoot(root));
     files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty);
     Files.writeString(at(root, "/var/lib/mirror-operator/journal.json"), "{\"half");
-    assertThat(files.restore(List.of(CA, HOSTS, DROP_IN)))
+    assertThat(files.restore(List.of(CA, HOSTS, DROP_IN), Optional::empty))
         .isEqualTo(new Outcome.Applied(List.of(CA, HOSTS, DROP_IN)));
     assertThat(at(root, HOSTS)).doesNotExist();
   }
@@ -147,7 +148,7 @@ class HostFilesTest {
     Path journal = at(root, "/var/lib/mirror-operator/.journal.json.mirror-operator-tmp");
     Files.writeString(staged, "half");
     Files.writeString(journal, "half");
-    files.restore(List.of());
+    files.restore(List.of(), Optional::empty);
     assertThat(staged).doesNotExist();
     assertThat(journal).doesNotExist();
     assertThat(at(root, CERTS + "/registry.opensuse.org")).doesNotExist();
@@ -217,7 +218,7 @@ class HostFilesTest {
           }
         }
       }
-      assertThat(new HostFiles(new HostRoot(root)).restore(List.of()))
+      assertThat(new HostFiles(new HostRoot(root)).restore(List.of(), Optional::empty))
           .as(at)
           .isInstanceOf(Outcome.Applied.class);
       assertThat(tree(root)).as(at).isEqualTo(before);

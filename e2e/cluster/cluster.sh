@@ -224,9 +224,9 @@ up() {
   make_pki "$nodes"
   say "network, certificates and images ready"
 
-  # Names of the LAN: the upstream. Every other name does not exist, at once.
+  # Names of the LAN: the upstream, and an Ingress. Every other name does not exist, at once.
   daemon dnsmasq "$lan" dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --pid-file= --no-hosts --no-resolv --bind-interfaces \
-    --listen-address="$lan_ip" --address="/registry.opensuse.org/$upstream_ip" --address=/#/ --log-facility=-
+    --listen-address="$lan_ip" --address="/registry.opensuse.org/$upstream_ip" --address="/ingress.lan/$ingress_ip" --address=/#/ --log-facility=-
   daemon etcd "$lan" "$bin/etcd" --name=lab --data-dir="$run/etcd" --unsafe-no-fsync --log-level=warn --listen-client-urls=http://127.0.0.1:2379 \
     --advertise-client-urls=http://127.0.0.1:2379 --listen-peer-urls=http://127.0.0.1:2380 \
     --initial-advertise-peer-urls=http://127.0.0.1:2380 --initial-cluster=lab=http://127.0.0.1:2380

@@ -10,6 +10,7 @@ cache=${MIRROR_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mirror-operator}
 lan=$prefix-lan
 lan_ip=10.89.0.1          # API server, DNS
 upstream_ip=10.89.0.2     # registry.opensuse.org
+ingress_ip=10.89.0.3      # ingress.lan, when e2e/torture/endpoints.sh runs
 node_ip() { echo "10.89.0.1$1"; }
 distribution_image=localhost/distribution:3.1.2
 

@@ -1,0 +1,3 @@
+module mirrors.kubic.io/e2e/ingress
+
+go 1.26

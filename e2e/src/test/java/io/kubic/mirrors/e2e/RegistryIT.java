@@ -460,6 +460,18 @@ class RegistryIT {
     }
   }
 
+  @Test
+  void aBalancerWithoutAnAddressIsWaitedForAtTheOldEndpoint(ApiServer server) {
+    try (RegistryWorld world = settled(server, "{}")) {
+      String old = world.registry().getStatus().endpoint().url();
+      world.patch("{\"endpoint\": {\"type\": \"LoadBalancer\"}}");
+      world.settle();
+      assertThat(world.registry().getStatus().endpoint().url()).isEqualTo(old);
+      assertThat(world.condition("Ready")).isEqualTo("True Serving");
+      assertThat(world.condition("Reconciling")).isEqualTo("True EndpointPending");
+    }
+  }
+
   private static SubjectNames name(String name) {
     return SubjectNames.of(List.of(name));
   }

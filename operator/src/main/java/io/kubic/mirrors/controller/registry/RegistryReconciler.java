@@ -392,6 +392,7 @@ public final class RegistryReconciler
             new RegistryStatus.Observation(
                 model,
                 endpoint,
+                wanted.isEmpty(),
                 wanted.filter(w -> moving).orElse(null),
                 certificates,
                 passwordKeeper.nextRotation().map(Instant::toString).orElse(null),

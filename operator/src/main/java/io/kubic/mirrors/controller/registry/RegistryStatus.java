@@ -152,6 +152,7 @@ final class RegistryStatus {
    * Everything that was seen of a registry.
    *
    * @param endpoint what is announced; null while there is none
+   * @param pending whether what the spec wants has no address yet
    * @param movingTo what the spec wants instead and is not served yet; null: nothing
    * @param nextRotation when generated passwords are replaced next; null: on request only
    * @param probe null while no pod is ready
@@ -159,6 +160,7 @@ final class RegistryStatus {
   record Observation(
       RegistryModel model,
       MirrorRegistryStatus.@Nullable Endpoint endpoint,
+      boolean pending,
       @Nullable String movingTo,
       CertificateKeeper.Result certificates,
       @Nullable String nextRotation,
@@ -289,6 +291,12 @@ final class RegistryStatus {
           if (!rolledOut) {
             // The old pods serve on while new ones start: that is no outage.
             conditions.set(Conditions.RECONCILING, true, "RollingOut", waiting);
+          } else if (seen.pending()) {
+            conditions.set(
+                Conditions.RECONCILING,
+                true,
+                "EndpointPending",
+                "the load balancer has no address yet; nodes stay with " + endpoint.url());
           } else if (seen.movingTo() != null) {
             conditions.set(
                 Conditions.RECONCILING,

@@ -47,7 +47,8 @@ sleep 5
 
 before=$(failures); mark; old=$(url); first=$old
 patch '{"spec":{"endpoint":{"type":"LoadBalancer","port":5000}}}'
-until_true 60 "the registry waits for the balancer" sh -c "kubectl -n $ns get mirrorregistry $registry -o yaml | grep -q EndpointPending"
+sleep 8
+rule "the registry says that it waits for the balancer" sh -c "kubectl -n $ns get mirrorregistry $registry -o yaml | grep -q EndpointPending"
 rule "without an address the old one stays" is_url "$old"
 rule "and nodes pull from it" on_old "$old"
 k patch service "$registry-registry" --subresource=status --type merge -p "{\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"$balancer_ip\"}]}}}" >/dev/null

@@ -299,13 +299,29 @@ class BundleIT {
   void aSignatureByEcdsaIsWhatOpensslAndCosignCallOneOfABlob() {
     Path ec = temp.resolve("ec.key");
     Path ecPublic = temp.resolve("ec.pub");
-    run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", ec + "")
+    run(
+            "openssl",
+            "genpkey",
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-out",
+            ec + "")
         .orFail();
     run("openssl", "pkey", "-in", ec + "", "-pubout", "-out", ecPublic + "").orFail();
     Path bundle = temp.resolve("ecdsa");
     km("export", "-q", "-f", list + "", "--to", bundle + "", "--sign-key", ec + "").orFail();
     Path raw = temp.resolve("ec.sig");
-    run("openssl", "base64", "-d", "-A", "-in", bundle.resolve("SHA256SUMS.sig") + "", "-out", raw + "")
+    run(
+            "openssl",
+            "base64",
+            "-d",
+            "-A",
+            "-in",
+            bundle.resolve("SHA256SUMS.sig") + "",
+            "-out",
+            raw + "")
         .orFail();
     run(
             "openssl",

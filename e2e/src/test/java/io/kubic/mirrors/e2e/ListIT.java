@@ -206,6 +206,56 @@ class ListIT {
   }
 
   @Test
+  void noSyncBeginsBesideTheUpkeepOfTheRegistryAndWhatWasLostIsBroughtBackAtOnce()
+      throws Exception {
+    image("app/one", "1", "one");
+    world.apply(
+        """
+        apiVersion: batch/v1
+        kind: Job
+        metadata:
+          name: mirror-gc-1
+          labels:
+            app.kubernetes.io/managed-by: mirror-operator
+            app.kubernetes.io/name: mirror-upkeep
+            app.kubernetes.io/instance: mirror
+        spec:
+          suspend: true
+          template:
+            spec:
+              restartPolicy: Never
+              containers: [{name: upkeep, image: "mirror-operator:1"}]
+        """);
+    apply("");
+    world.await(
+        "the list waits", s -> ListWorld.condition(s, "Reconciling").equals("True RegistryUpkeep"));
+    assertThat(world.jobs()).as("there is that of the upkeep only").isEqualTo(1);
+    world.admin.batch().v1().jobs().inNamespace(world.namespace).withName("mirror-gc-1").delete();
+    Job first = world.work();
+    world.await("it is copied", ListIT::synced);
+    assertThat(first.getSpec().getTemplate().getSpec().getContainers().getFirst().getArgs())
+        .doesNotContain("--recheck");
+
+    Thread.sleep(2000);
+    world.registryStatus("{\"scrub\": {\"corruptAt\": \"" + java.time.Instant.now() + "\"}}");
+    Job second = world.work();
+    assertThat(second.getSpec().getTemplate().getSpec().getContainers().getFirst().getArgs())
+        .as("a list on demand runs by itself and looks at every blob")
+        .contains("--recheck");
+    world.await("it has run", ListIT::synced);
+
+    Thread.sleep(2000);
+    world.registryStatus(
+        "{\"storage\": {\"content\": false, \"lostAt\": \"" + java.time.Instant.now() + "\"}}");
+    Job third = world.work();
+    assertThat(third.getMetadata().getAnnotations().get("mirrors.kubic.io/why"))
+        .isEqualTo("the registry lost content");
+    world.await("it has run again", ListIT::synced);
+    assertThat(world.jobs()).isEqualTo(3);
+    world.assertIdle();
+  }
+
+  @Test
   void aLockReplaysAPlanAndSyncNowRunsAtOnce() throws Exception {
     String old = image("app/one", "1", "old");
     Path list = apply("");

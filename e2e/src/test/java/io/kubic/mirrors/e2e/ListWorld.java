@@ -106,6 +106,22 @@ final class ListWorld implements AutoCloseable {
     }
   }
 
+  /** Says something of the registry. */
+  void registryStatus(String json) {
+    server
+        .kubectl(
+            "-n",
+            namespace,
+            "patch",
+            "mirrorregistry",
+            "mirror",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            "{\"status\": " + json + "}")
+        .orFail();
+  }
+
   MirrorList list() {
     return admin.resources(MirrorList.class).inNamespace(namespace).withName("list").get();
   }

@@ -3,6 +3,7 @@ package io.kubic.mirrors.controller.list;
 import io.kubic.mirrors.controller.support.Schedule;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -62,7 +63,8 @@ record Trigger(Instant at, String key, String why) {
       return Optional.of(
           new Trigger(Instant.EPOCH, specHash + "/request/" + request, "asked for by annotation"));
     }
-    if (lost != null && last.started().isBefore(lost)) {
+    // A Job knows when it began to the second.
+    if (lost != null && last.started().isBefore(lost.truncatedTo(ChronoUnit.SECONDS))) {
       return Optional.of(
           new Trigger(Instant.EPOCH, specHash + "/lost/" + lost, "the registry lost content"));
     }

@@ -48,6 +48,7 @@ e2e: jdk ## The tests on real parts alone
 .PHONY: bench
 bench: cli ## Side by side with regsync, crane and a floor (FULL=1: the sizes of the bars)
 	e2e/bench/bench.sh
+	e2e/bench/bundle.sh $(if $(FULL),1024 3,256 3)
 
 .PHONY: unit
 unit: jdk ## Unit tests of all rooms (fast, nothing to install)

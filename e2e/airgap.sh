@@ -118,9 +118,10 @@ up() {
     on_far "${lines[$i]}" 2>&1 | sed 's/^/    /'
   done
   stage "The registry, the list and the nodes become Ready"
-  for i in $(seq 300); do
+  local limit=${AIRGAP_TIMEOUT:-300}
+  for i in $(seq "$limit"); do
     [ "$(kubectl get mirrorregistries,mirrorlists,noderegistryconfigs -A -o json | jq '[.items[] | select((.status.conditions // []) | any(.type == "Ready" and .status == "True"))] | length')" = 3 ] && break
-    [ "$i" != 300 ] || die "not all three are Ready after 300 s"
+    [ "$i" != "$limit" ] || die "not all three are Ready after $limit s"
     sleep 1
   done
   kubectl get mirrors -A | sed 's/^/    /'

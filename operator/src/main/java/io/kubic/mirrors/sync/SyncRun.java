@@ -2,7 +2,6 @@ package io.kubic.mirrors.sync;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
@@ -39,6 +38,7 @@ public final class SyncRun {
   private static final String REPORTS = "mirror-operator/reports";
   private static final String REPORT_TYPE = "application/vnd.kubic.mirrors.report.v1+json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final int SIZES_AT_ONCE = 256;
 
   private final Settings settings;
   private final ImageStore target;
@@ -267,7 +267,7 @@ public final class SyncRun {
       return Map.of();
     }
     Map<String, Long> sizes = new HashMap<>();
-    Map<Plan.Item, Future<Long>> asked = new HashMap<>();
+    List<Plan.Item> unknown = new ArrayList<>();
     for (Plan.Item item : plan.images()) {
       Optional<String> place = place(item.target());
       if (item.action() != Plan.Action.Skip || place.isEmpty()) {
@@ -277,18 +277,30 @@ public final class SyncRun {
       if (entry != null && entry.bytes() > 0 && entry.digest().equals(item.pinned())) {
         sizes.put(item.target(), entry.bytes());
       } else if (view.writable()) {
-        String repository = place.get().substring(0, place.get().lastIndexOf(':'));
-        asked.put(item, executor.submit(() -> size(repository, item.pinned())));
+        unknown.add(item);
       }
     }
+    // Some at a time: a thread for each of very many images would be memory that only waits.
+    for (int from = 0; from < unknown.size(); from += SIZES_AT_ONCE) {
+      measure(unknown.subList(from, Math.min(unknown.size(), from + SIZES_AT_ONCE)), sizes);
+    }
+    return sizes;
+  }
+
+  private void measure(List<Plan.Item> some, Map<String, Long> sizes) {
+    Map<Plan.Item, Future<Long>> asked = new HashMap<>();
     try {
+      for (Plan.Item item : some) {
+        String place = place(item.target()).orElseThrow();
+        String repository = place.substring(0, place.lastIndexOf(':'));
+        asked.put(item, executor.submit(() -> size(repository, item.pinned())));
+      }
       for (Map.Entry<Plan.Item, Future<Long>> one : asked.entrySet()) {
         long size = one.getValue().get();
         if (size > 0) {
           sizes.put(one.getKey().target(), size);
         }
       }
-      return sizes;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new RegistryException(Reason.Cancelled, target.name(), "the planning was stopped");
@@ -535,16 +547,29 @@ public final class SyncRun {
     return all;
   }
 
+  /** What is stored of a run; its JSON form is a contract. */
+  private record Stored(
+      int version,
+      String list,
+      String shard,
+      String time,
+      String hash,
+      boolean complete,
+      Termination.Summary summary,
+      List<Outcome> images) {}
+
   /** The whole report, which a status or a termination message has no room for. */
   private @Nullable String store(Report report, Plan plan, List<Selection.Problem> problems) {
-    ObjectNode root = JSON.createObjectNode().put("version", 1);
-    root.put("list", settings.list())
-        .put("shard", settings.shard().toString())
-        .put("time", now().toString())
-        .put("hash", plan.hash())
-        .put("complete", report.complete());
-    root.set("summary", JSON.valueToTree(report.summary()));
-    root.set("images", JSON.valueToTree(report.images()));
+    Stored root =
+        new Stored(
+            1,
+            settings.list(),
+            settings.shard().toString(),
+            now().toString(),
+            plan.hash(),
+            report.complete(),
+            report.summary(),
+            report.images());
     try {
       Manifest manifest =
           Artifacts.write(

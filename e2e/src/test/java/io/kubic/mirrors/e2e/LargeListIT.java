@@ -187,12 +187,18 @@ class LargeListIT {
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1",
-                "-Xms32m",
-                "-Xmx256m",
-                "-cp",
-                System.getProperty(
-                    "surefire.test.class.path", System.getProperty("java.class.path")),
-                "io.kubic.mirrors.Main"));
+                "-Xshare:auto"));
+    // The heap of a Job, as the image has it.
+    Files.readAllLines(
+            Path.of(System.getProperty("mirror.tree"), "operator/src/main/image/app/sync.jvm"))
+        .stream()
+        .filter(line -> line.startsWith("-Xm") || line.contains("HeapFreeRatio"))
+        .forEach(command::add);
+    command.addAll(
+        List.of(
+            "-cp",
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            "io.kubic.mirrors.Main"));
     command.addAll(List.of(arguments));
     Path out = directory.resolve("out");
     Process process =

@@ -7,4 +7,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export JAVA_HOME=${JAVA_HOME:-$(hack/find-jdk.sh)}
 mvn -q test -pl crds,operator -Dspotless.check.skip=true -Dtest='BundleMutationTest,BundleInterruptionTest' -Dsurefire.failIfNoSpecifiedTests=false \
-  "-Dmirror.rounds=${1:-5000}" ${MIRROR_SEED:+"-Dmirror.seed=$MIRROR_SEED"} | grep -E 'mutations|resumed|seed|ERROR|FAIL' || [ "${PIPESTATUS[0]}" = 0 ]
+  "-Dmirror.rounds=${1:-5000}" ${MIRROR_SEED:+"-Dmirror.seed=$MIRROR_SEED"} | grep --line-buffered -E 'mutations|resumed|seed|ERROR|FAIL' || [ "${PIPESTATUS[0]}" = 0 ]

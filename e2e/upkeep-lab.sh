@@ -59,7 +59,8 @@ wait_run() { # field before
     sleep 0.3
   done
 }
-storage() { on_node 1 sh -c 'du -sk $(find / -xdev -type d -path "*/docker/registry/v2/blobs" 2>/dev/null) 2>/dev/null' | awk '{s += $1} END {print s}'; }
+volume=$(kubectl get pv "$(k get pvc "$name-registry" -o jsonpath='{.spec.volumeName}')" -o jsonpath='{.spec.hostPath.path}{.spec.local.path}')
+storage() { on_node 1 du -sk "$volume/docker/registry/v2/blobs" | cut -f1; }
 
 before=$(storage)
 k patch mirrorregistry "$name" --type merge -p '{"spec":{"garbageCollection":{"gracePeriod":"0s"}}}' >/dev/null

@@ -47,6 +47,7 @@ class NodeFaultsIT {
 
   private static final List<String> FAULTS =
       List.of("signal=KILL", "error=ENOSPC", "error=EIO", "error=EROFS");
+
   /** Long: the run of all is for idle hours of a busy machine. */
   private static final Duration LIMIT = Duration.ofMinutes(15);
 
@@ -111,7 +112,8 @@ class NodeFaultsIT {
     List<Injection> chosen = new ArrayList<>(all);
     long seed = Long.getLong("mirror.seed", 11L);
     Collections.shuffle(chosen, new Random(seed));
-    int from = Math.min(Integer.getInteger("mirror.from", 0), chosen.size()); // goes on where one ended
+    int from =
+        Math.min(Integer.getInteger("mirror.from", 0), chosen.size()); // goes on where one ended
     chosen = chosen.subList(from, Math.min(from + ROUNDS, chosen.size()));
 
     int ended = 0;

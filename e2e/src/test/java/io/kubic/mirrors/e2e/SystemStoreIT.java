@@ -48,7 +48,11 @@ class SystemStoreIT {
     Path config = directory.resolve("nodeconfig.json");
     String pem =
         CertificateAuthority.create(
-                "mirror", KeySpec.DEFAULT, Duration.ofDays(30), new SecureRandom(), Clock.systemUTC())
+                "mirror",
+                KeySpec.DEFAULT,
+                Duration.ofDays(30),
+                new SecureRandom(),
+                Clock.systemUTC())
             .certificatePem();
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Agent agent =
@@ -96,6 +100,10 @@ class SystemStoreIT {
   }
 
   private static void lay(Path host) throws IOException {
+    for (String linked : List.of("bin", "sbin", "lib", "lib64")) {
+      Files.createDirectories(host.resolve("usr/" + linked));
+      Files.createSymbolicLink(host.resolve(linked), Path.of("usr", linked));
+    }
     for (String made :
         List.of(
             "etc/containerd/certs.d",
@@ -103,7 +111,6 @@ class SystemStoreIT {
             "etc/ca-certificates/update.d",
             "usr/local/share/ca-certificates",
             "usr/share/ca-certificates",
-            "usr/sbin",
             "tmp",
             "dev",
             "var/lib")) {
@@ -127,8 +134,22 @@ class SystemStoreIT {
     }
     for (String name :
         List.of(
-            "sh", "basename", "cat", "chmod", "find", "ln", "mktemp", "mv", "openssl", "readlink",
-            "rm", "run-parts", "sed", "sort", "test", "wc")) {
+            "sh",
+            "basename",
+            "cat",
+            "chmod",
+            "find",
+            "ln",
+            "mktemp",
+            "mv",
+            "openssl",
+            "readlink",
+            "rm",
+            "run-parts",
+            "sed",
+            "sort",
+            "test",
+            "wc")) {
       Path program =
           Stream.of("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
               .map(at -> Path.of(at + name))

@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
         "Keep this node's runtimes as a nodeconfig.json wants them (runs in a DaemonSet).")
 final class AgentCommand implements Callable<Integer> {
   /** Longer than a mirror under load needs for its first byte, shorter than a look's interval. */
-  private static final Duration ANSWER = Duration.ofSeconds(4);
+  private static final Duration ANSWER = Duration.ofSeconds(3);
 
   /** A trust store with many hooks, on a slow disk. */
   private static final Duration COMMAND = Duration.ofMinutes(2);

@@ -26,8 +26,9 @@ public final class Pods {
   private Pods() {}
 
   /**
-   * The command of a role; its JVM flags are a file in the image, {@code /app/<role>.jvm}, and so are
-   * its jars: all of them, but for the agent, which has a file of its own (hack/image/build.sh).
+   * The command of a role; its JVM flags are a file in the image, {@code /app/<role>.jvm}, and so
+   * are its jars: all of them, but for the agent, which has a file of its own
+   * (hack/image/build.sh).
    */
   public static List<String> command(String role) {
     return List.of(

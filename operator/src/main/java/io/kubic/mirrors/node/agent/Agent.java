@@ -5,11 +5,8 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.DriftPolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RemovalPolicy;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.VerifyMode;
 import io.kubic.mirrors.node.Certificates;
-import io.kubic.mirrors.node.ImageName;
 import io.kubic.mirrors.node.Location;
 import io.kubic.mirrors.node.NodeConfig;
-import io.kubic.mirrors.node.NodeConfig.Endpoint;
-import io.kubic.mirrors.node.NodeConfig.Source;
 import io.kubic.mirrors.node.PullCredentials;
 import io.kubic.mirrors.node.apply.HostFiles;
 import io.kubic.mirrors.node.apply.HostRoot;
@@ -27,20 +24,13 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -61,17 +51,8 @@ import org.jspecify.annotations.Nullable;
  * Not for several threads; {@link #state} may be read by any.
  */
 public final class Agent {
-  /** How long a full proof counts; looks at the mirrors go on in between. */
-  private static final Duration PROOF = Duration.ofMinutes(5);
-
   /** How often files are looked at, however seldom mirrors are: drift is found within a minute. */
   private static final Duration FILES = Duration.ofSeconds(30);
-
-  /** Whoever has not answered by then did not answer, whatever he drips. */
-  private static final Duration LOOK = Duration.ofSeconds(8);
-
-  /** Between looks at a mirror about which something is about to be decided. */
-  private static final Duration UNDECIDED = Duration.ofSeconds(2);
 
   private final String node;
   private final Path file;
@@ -91,12 +72,7 @@ public final class Agent {
   private @Nullable String configText;
   private @Nullable NodeConfig config;
   private PullCredentials credentials = PullCredentials.NONE;
-  private @Nullable Prober prober;
-  private @Nullable Health health;
-  private @Nullable Instant proven;
-  private @Nullable Instant looked;
-  private Map<String, String> dark = Map.of();
-  private Map<Location, String> refusals = Map.of();
+  private @Nullable MirrorWatch mirrors;
 
   /** Makes a prober with the times of a configuration. */
   public interface ProberFactory {
@@ -172,7 +148,8 @@ public final class Agent {
     try {
       NodeConfig current = load();
       next = round(current);
-      wait = interval(current).compareTo(FILES) < 0 ? interval(current) : FILES;
+      Duration look = Objects.requireNonNull(mirrors).interval();
+      wait = look.compareTo(FILES) < 0 ? look : FILES;
     } catch (InvalidSpecException e) {
       next = state(NodeReason.InvalidConfig, "", String.valueOf(e.getMessage()), false);
     } catch (IOException | UncheckedIOException e) {
@@ -184,14 +161,6 @@ public final class Agent {
     state = next;
     lastRound = clock.instant();
     return wait;
-  }
-
-  /** Until the next look at the mirrors. */
-  private Duration interval(NodeConfig current) {
-    Health looks = health;
-    return looks != null && looks.isUndecided() && UNDECIDED.compareTo(current.interval()) < 0
-        ? UNDECIDED
-        : current.interval();
   }
 
   /** Lets go of the node; nothing is taken back. */
@@ -211,11 +180,7 @@ public final class Agent {
                   Files.readString(logins, StandardCharsets.UTF_8), "credentials");
       configText = text;
       config = known;
-      prober = probers.create(known);
-      health = new Health(known.health().failureThreshold(), known.health().successThreshold());
-      proven = null;
-      looked = null;
-      refusals = Map.of();
+      mirrors = new MirrorWatch(known, credentials, probers.create(known), executor, clock);
     }
     return known;
   }
@@ -261,17 +226,11 @@ public final class Agent {
             .with(journal.hash(), state.caSha256(), List.of());
       }
     }
-    Health looks = Objects.requireNonNull(health);
-    Instant last = looked;
-    if (last == null
-        || Duration.between(last, clock.instant()).plusMillis(500).compareTo(interval(current))
-            >= 0) {
-      looked = clock.instant();
-      dark = look(current, looks, journal);
-    }
-    Set<Location> withdrawn = withdrawn(current, looks);
+    MirrorWatch watch = Objects.requireNonNull(mirrors);
+    watch.look(journal);
+    Set<Location> withdrawn = watch.withdrawn();
     if (!journal.hash().equals(current.hash())) {
-      Optional<String> waiting = unprovenSource(current, dark);
+      Optional<String> waiting = watch.unprovenSource();
       if (waiting.isPresent()) {
         return state(NodeReason.MirrorUnreachable, runtimes, waiting.get(), false)
             .with(journal.hash(), authorities(targets, current), names(withdrawn));
@@ -309,10 +268,7 @@ public final class Agent {
             .with(journal.hash(), authorities(targets, current), names(withdrawn));
       }
     }
-    boolean due =
-        proven == null
-            || !refusals.isEmpty()
-            || Duration.between(proven, clock.instant()).compareTo(PROOF) > 0;
+    boolean due = watch.isProofDue();
     Survey.Plan planned = plan;
     Outcome outcome =
         files.bring(
@@ -336,9 +292,9 @@ public final class Agent {
           out.accept(Lines.applied(node, current.hash(), applied.changed()));
         }
         if (due || !applied.changed().isEmpty()) {
-          resolve(current, targets, withdrawn);
+          watch.prove(host, targets);
         }
-        yield verdict(current, targets, planned, dark, withdrawn, runtimes);
+        yield verdict(current, targets, planned, watch, runtimes);
       }
     };
   }
@@ -449,164 +405,17 @@ public final class Agent {
     };
   }
 
-  /** Looks at every registry, all at once; returns those that did not answer just now. */
-  private Map<String, String> look(NodeConfig current, Health looks, Journal journal)
-      throws InterruptedException {
-    Map<String, Endpoint> registries = new TreeMap<>();
-    for (Endpoint endpoint : current.endpoints()) {
-      registries.putIfAbsent(endpoint.location().registry(), endpoint);
-    }
-    looks.keep(registries.keySet());
-    for (String registry : registries.keySet()) {
-      boolean used =
-          journal.files().entrySet().stream()
-              .anyMatch(
-                  file ->
-                      !file.getKey().endsWith(".crt")
-                          && (file.getValue().contains(registry + "/")
-                              || file.getValue().contains(registry + "\"")));
-      if (used || journal.hash().equals(current.hash())) {
-        looks.assume(registry, used);
-      }
-    }
-    Prober eye = Objects.requireNonNull(prober);
-    Map<String, Prober.Sight> sights =
-        all(
-            registries,
-            endpoint ->
-                eye.look(endpoint, current.authorities().get(endpoint.location().registry())));
-    Map<String, String> dark = new TreeMap<>();
-    sights.forEach(
-        (registry, sight) -> {
-          looks.saw(registry, sight.problem().isEmpty());
-          sight.problem().ifPresent(problem -> dark.put(registry, problem));
-        });
-    return dark;
-  }
-
-  private static Set<Location> withdrawn(NodeConfig current, Health looks) {
-    Set<Location> withdrawn = new TreeSet<>();
-    if (current.health().withdraw()) {
-      for (Source source : current.sources()) {
-        for (Endpoint endpoint : source.endpoints()) {
-          if (!source.never() && looks.isOut(endpoint.location().registry())) {
-            withdrawn.add(endpoint.location());
-          }
-        }
-      }
-    }
-    return withdrawn;
-  }
-
-  /** A source that would be cut off: it must not be contacted, and no mirror of it answers. */
-  private static Optional<String> unprovenSource(NodeConfig current, Map<String, String> dark) {
-    for (Source source : current.sources()) {
-      if (source.never()
-          && source.endpoints().stream()
-              .allMatch(endpoint -> dark.containsKey(endpoint.location().registry()))) {
-        return Optional.of(
-            "no mirror of "
-                + source.source()
-                + " answers, so the node keeps its former files: "
-                + dark.get(source.endpoints().getFirst().location().registry()));
-      }
-    }
-    return Optional.empty();
-  }
-
-  /** Resolves through every endpoint that is in the files, with the CA that lies on the disk. */
-  private void resolve(NodeConfig current, List<Target> targets, Set<Location> withdrawn)
-      throws InterruptedException, IOException {
-    if (current.verify().mode() == VerifyMode.None) {
-      refusals = Map.of();
-      proven = clock.instant();
-      return;
-    }
-    Map<Location, Endpoint> endpoints = new TreeMap<>();
-    Map<Location, ImageName> images = new TreeMap<>();
-    String image = current.verify().image();
-    for (Source source : current.sources()) {
-      for (Endpoint endpoint : source.endpoints()) {
-        if (!withdrawn.contains(endpoint.location())) {
-          endpoints.putIfAbsent(endpoint.location(), endpoint);
-          if (image != null) {
-            below(source, ImageName.parse(image, "verify.image"))
-                .ifPresent(name -> images.put(endpoint.location(), name));
-          }
-        }
-      }
-    }
-    Map<String, String> trusted = new TreeMap<>();
-    for (Endpoint endpoint : endpoints.values()) {
-      String registry = endpoint.location().registry();
-      if (current.authorities().containsKey(registry)) {
-        for (Target target : targets) {
-          for (String directory : trustDirectory(target)) {
-            trusted.put(
-                registry,
-                host.read(directory + "/" + registry + "/" + Containerd.CA_FILE).orElse(""));
-          }
-        }
-      }
-    }
-    // One look for each registry where no image is named: the sources do not differ there.
-    Map<Location, Endpoint> asked = new TreeMap<>();
-    Set<String> seen = new TreeSet<>();
-    endpoints.forEach(
-        (location, endpoint) -> {
-          if (images.containsKey(location) || seen.add(location.registry())) {
-            asked.put(location, endpoint);
-          }
-        });
-    boolean direct = targets.stream().anyMatch(Target.Registries.class::isInstance);
-    Prober eye = Objects.requireNonNull(prober);
-    Map<Location, String> refused = new TreeMap<>();
-    all(
-            asked,
-            endpoint ->
-                eye.resolve(
-                    endpoint,
-                    trusted.get(endpoint.location().registry()),
-                    images.get(endpoint.location()),
-                    credentials
-                        .basic(endpoint.location())
-                        .map(basic -> new Prober.Login(basic, direct))
-                        .orElse(null)))
-        .forEach((location, sight) -> sight.problem().ifPresent(p -> refused.put(location, p)));
-    refusals = refused;
-    proven = clock.instant();
-  }
-
-  /** The part of an image's name that is appended to an endpoint of the source. */
-  private static Optional<ImageName> below(Source source, ImageName image) {
-    String prefix = source.source() + "/";
-    return image.name().startsWith(prefix)
-        ? Optional.of(
-            new ImageName(
-                source.source().indexOf('/') < 0
-                    ? image.name()
-                    : "x/" + image.name().substring(prefix.length()),
-                image.tag(),
-                image.digest()))
-        : Optional.empty();
-  }
-
   private NodeState verdict(
       NodeConfig current,
       List<Target> targets,
       Survey.Plan plan,
-      Map<String, String> dark,
-      Set<Location> withdrawn,
+      MirrorWatch watch,
       String runtimes)
       throws IOException {
     NodeState applied = state(NodeReason.Applied, runtimes, hints(plan), true);
-    Health looks = Objects.requireNonNull(health);
-    List<String> out =
-        current.endpoints().stream()
-            .map(endpoint -> endpoint.location().registry())
-            .filter(looks::isOut)
-            .distinct()
-            .toList();
+    Set<Location> withdrawn = watch.withdrawn();
+    Optional<String> dark = watch.dark();
+    Optional<String> refusal = watch.refusal();
     if (!plan.findings().isEmpty()) {
       Survey.Finding first = plan.findings().getFirst();
       int more = plan.findings().size() - 1;
@@ -616,17 +425,15 @@ public final class Agent {
               first.runtime(),
               first.message() + (more == 0 ? "" : " (and " + more + " more)"),
               false);
-    } else if (!out.isEmpty()) {
-      String registry = out.getFirst();
+    } else if (dark.isPresent()) {
       applied =
           state(
               NodeReason.MirrorUnreachable,
               runtimes,
-              (withdrawn.isEmpty() ? "" : "withdrawn until it answers: ")
-                  + dark.getOrDefault(registry, registry + " did not answer"),
+              (withdrawn.isEmpty() ? "" : "withdrawn until it answers: ") + dark.get(),
               false);
-    } else if (!refusals.isEmpty()) {
-      applied = state(NodeReason.ProbeFailed, runtimes, refusals.values().iterator().next(), false);
+    } else if (refusal.isPresent()) {
+      applied = state(NodeReason.ProbeFailed, runtimes, refusal.get(), false);
     }
     return applied.with(current.hash(), authorities(targets, current), names(withdrawn));
   }
@@ -691,45 +498,12 @@ public final class Agent {
     return everywhere == null ? List.of() : List.copyOf(everywhere);
   }
 
-  private static List<String> trustDirectory(Target target) {
+  static List<String> trustDirectory(Target target) {
     return switch (target) {
       case Target.Registries registries -> List.of(registries.directories().getFirst());
       case Target.Library library -> List.of(library.directory() + "/certs.d");
       case Target.Unconfigured _ -> List.of();
     };
-  }
-
-  private <K> Map<K, Prober.Sight> all(
-      Map<K, Endpoint> endpoints, java.util.function.Function<Endpoint, Prober.Sight> look)
-      throws InterruptedException {
-    long start = System.nanoTime();
-    Map<K, Future<Prober.Sight>> running = new LinkedHashMap<>();
-    endpoints.forEach(
-        (key, endpoint) -> {
-          Callable<Prober.Sight> task = () -> look.apply(endpoint);
-          running.put(key, executor.submit(task));
-        });
-    Map<K, Prober.Sight> sights = new LinkedHashMap<>();
-    for (Map.Entry<K, Future<Prober.Sight>> entry : running.entrySet()) {
-      try {
-        sights.put(
-            entry.getKey(),
-            entry
-                .getValue()
-                .get(
-                    Math.max(1, LOOK.toNanos() - (System.nanoTime() - start)),
-                    TimeUnit.NANOSECONDS));
-      } catch (TimeoutException e) {
-        entry.getValue().cancel(true);
-        sights.put(
-            entry.getKey(),
-            new Prober.Sight.Unreachable(
-                entry.getKey() + " did not answer within " + LOOK.toSeconds() + " s"));
-      } catch (ExecutionException e) {
-        sights.put(entry.getKey(), new Prober.Sight.Unreachable(String.valueOf(e.getCause())));
-      }
-    }
-    return sights;
   }
 
   private static List<String> names(Set<Location> locations) {

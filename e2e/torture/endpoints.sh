@@ -3,7 +3,7 @@
 # to an Ingress, and back. The balancer's address is given to the Service by this script, as a cloud's controller would,
 # and routed to a node, where kube-proxy takes it; the Ingress controller is e2e/tools/ingress.
 #   LAB=demo NODES=2 e2e/demo.sh up && LAB=demo endpoints.sh
-# RATE and WORKERS: see pulls.sh. A rule that is broken is a line with FAILED, and the end is not 0.
+# RATE, WORKERS and PATIENCE: see pulls.sh. A rule that is broken is a line with FAILED, and the end is not 0.
 set -euo pipefail
 . "$(dirname "$0")/../cluster/lab.sh"
 here=$(cd "$(dirname "$0")" && pwd)

@@ -2,8 +2,9 @@
 # kubelet, at a rate that is held and printed. Needs e2e/cluster/lab.sh, $ns and $registry (a MirrorRegistry).
 #   RATE=10     pulls a second wanted: 6 of 10 by skopeo, the rest by crictl, spread over the nodes
 #   WORKERS=6   skopeos at once; on each node there are two crictls
+#   PATIENCE=1  waits this many times as long, on a machine that is busy with other things
 export KUBECONFIG=$run/kubeconfig PATH=$bin:$PATH
-rate=${RATE:-10} workers=${WORKERS:-6}
+rate=${RATE:-10} workers=${WORKERS:-6} patience=${PATIENCE:-1}
 images=(kubic/demo:1.0 opensuse/busybox:1.35 kubic/coredns:0.10.0 kubic/pause:3.1 kubic/demo:1.1 kubic/flannel:0.11.0)
 k() { kubectl -n "$ns" "$@"; }
 field() { k get mirrorregistry "$registry" -o "jsonpath=$1"; }
@@ -55,7 +56,7 @@ pulls_end() { # the sum, and what failed
   [ ! -s "$work/failures" ] || { echo "failures:"; head -n "${1:-40}" "$work/failures" | cut -c1-300; }
 }
 until_true() { # seconds, what, command...
-  local end=$((SECONDS + $1)) what=$2; shift 2
+  local end=$((SECONDS + $1 * patience)) what=$2; shift 2
   until "$@"; do
     [ $SECONDS -lt $end ] || { echo "torture: not in time: $what" >&2; tail -n 20 "$work/failures" >&2; exit 2; }
     [ -z "${nudge:-}" ] || "$nudge"

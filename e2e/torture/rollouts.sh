@@ -3,7 +3,7 @@
 # image, a broken image, a drained node; and changes that must replace nothing. First with two replicas on a bucket of
 # an S3 server in the LAN, then with one on a claim. Figures are printed; a rule that is broken is a line with FAILED.
 #   LAB=demo NODES=2 e2e/demo.sh up && LAB=demo rollouts.sh
-# RATE and WORKERS: see pulls.sh.
+# RATE, WORKERS and PATIENCE: see pulls.sh.
 set -euo pipefail
 . "$(dirname "$0")/../cluster/lab.sh"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +17,7 @@ condition() { field "{.status.conditions[?(@.type=='$1')].status}"; }
 is() { [ "$(condition "$1")" = "$2" ]; }
 hash_of() { k get deployment "$registry-registry" -o "jsonpath={.spec.template.$1}"; }
 settled() { # the Deployment is what it should be, and nothing of before is left
-  k rollout status deployment "$registry-registry" --timeout=180s >/dev/null
+  k rollout status deployment "$registry-registry" --timeout=$((180 * patience))s >/dev/null
   until_true 120 "the end of the old pods" sh -c "[ \$(kubectl -n $ns get pods -l '$(selector)' --no-headers | wc -l) = $1 ]"
 }
 patch() { k patch mirrorregistry "$registry" --type merge -p "$1" >/dev/null; }
@@ -74,7 +74,7 @@ rollouts() { # replicas
 }
 alice() { [ "$(in_lan curl -s -o /dev/null -w '%{http_code}' --cacert "$work/certs/ca.crt" -u alice:wonderland "$(cat "$work/url")/auth/token?service=x&account=alice")" = 200 ]; }
 touch_pods() { k annotate pods -l "$(selector)" --overwrite "torture=$(date +%s%N)" >/dev/null; }
-drain() { kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --force --timeout=180s >"$work/drain.log" 2>&1; }
+drain() { kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --force --timeout=$((180 * patience))s >"$work/drain.log" 2>&1; }
 evict() { kubectl create --raw "/api/v1/namespaces/$ns/pods/$1/eviction" -f - <<<"{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"$1\",\"namespace\":\"$ns\"}}" 2>&1; }
 
 # --- an S3 server in the LAN, a registry on it, its content ---
@@ -95,7 +95,7 @@ spec:
   storage: {s3: {bucket: images, endpoint: "http://$lan_ip:7070", forcePathStyle: true, credentialsSecretRef: {name: bucket}}}
 EOF
 k get mirrorlist kubic -o json | jq 'del(.metadata, .status) | .metadata.name = "pair" | .spec.registryRef.name = "pair"' | k apply -f - >/dev/null
-k wait --for=condition=Ready mirrorregistry/pair mirrorlist/pair --timeout=300s >/dev/null || { k get mirrorregistry,mirrorlist,pods -o wide; exit 2; }
+k wait --for=condition=Ready mirrorregistry/pair mirrorlist/pair --timeout=$((300 * patience))s >/dev/null || { k get mirrorregistry,mirrorlist,pods -o wide; exit 2; }
 move() { # nodes pull from that registry
   kubectl patch noderegistryconfig mirror --type merge -p "{\"spec\":{\"registryRef\":{\"name\":\"$1\"}}}" >/dev/null
   local at; at=$(k get mirrorregistry "$1" -o 'jsonpath={.status.endpoint.url}')
@@ -141,7 +141,7 @@ sleep 10
 wait "$drained" || { tail -n 3 "$work/drain.log"; failed=1; }
 kubectl uncordon "$node" >/dev/null
 settled 1
-rule "a pod created meanwhile runs without anybody's help" kubectl -n default wait --for=condition=Ready pod/patient --timeout=180s
+rule "a pod created meanwhile runs without anybody's help" kubectl -n default wait --for=condition=Ready pod/patient --timeout=$((180 * patience))s
 row "drain of $node, its only replica on it" 1
 kubectl -n default delete pod patient --grace-period=1 >/dev/null
 pulls_end 12

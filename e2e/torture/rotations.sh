@@ -2,7 +2,7 @@
 # Pulls from the mirror of a local cluster without pause (skopeo as a person with a password, crictl as the kubelet)
 # while its certificates, CA, token keys and passwords are replaced, and counts the pulls that fail.
 #   LAB=demo rotations.sh [LEAVES CAS KEYS PASSWORDS]        default: 3 1 1 1; the cluster comes from e2e/demo.sh up
-# RATE and WORKERS: see pulls.sh. Ends with 0 when it could measure, whatever the figures are.
+# RATE, WORKERS and PATIENCE: see pulls.sh. Ends with 0 when it could measure, whatever the figures are.
 set -euo pipefail
 . "$(dirname "$0")/../cluster/lab.sh"
 leaves=${1:-3} cas=${2:-1} keys=${3:-1} passwords=${4:-1}

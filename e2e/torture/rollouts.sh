@@ -96,8 +96,10 @@ spec:
 EOF
 k get mirrorlist kubic -o json | jq 'del(.metadata, .status) | .metadata.name = "pair" | .spec.registryRef.name = "pair"' | k apply -f - >/dev/null
 k wait --for=condition=Ready mirrorregistry/pair mirrorlist/pair --timeout=$((300 * patience))s >/dev/null || { k get mirrorregistry,mirrorlist,pods -o wide; exit 2; }
+# That nodes turn to the upstream from a mirror that does not answer is measured by nodes.sh; here it would hide when a
+# registry did not.
 move() { # nodes pull from that registry
-  kubectl patch noderegistryconfig mirror --type merge -p "{\"spec\":{\"registryRef\":{\"name\":\"$1\"}}}" >/dev/null
+  kubectl patch noderegistryconfig mirror --type merge -p "{\"spec\":{\"registryRef\":{\"name\":\"$1\"},\"health\":{\"withdraw\":false}}}" >/dev/null
   local at; at=$(k get mirrorregistry "$1" -o 'jsonpath={.status.endpoint.url}')
   for n in $(nodes_of_lab); do until_true 240 "node$n pulls from $1" on_node "$n" grep -qF "$at" /etc/containerd/certs.d/registry.opensuse.org/hosts.toml; done
 }
@@ -110,8 +112,9 @@ pulls_begin
 sleep 5; rollouts 2
 before=$(failures); mark
 first=$(pods | sed -n '1s/ .*//p') second=$(pods | sed -n '2s/ .*//p')
-one=$(evict "$first") two=$(evict "$second") || true
-rule "of two evictions at once the PodDisruptionBudget lets one pass" sh -c "echo '$one $two' | grep -c 'disruption budget' | grep -qx 1"
+one=$(evict "$first") || true; two=$(evict "$second") || true
+one_refused() { [ "$(printf '%s\n' "$one" "$two" | grep -c 'disruption budget')" = 1 ]; }
+rule "of two evictions at once the PodDisruptionBudget lets one pass" one_refused
 settled 2; row "eviction, 2 replicas" 1
 rule "no pull failed" none_failed
 for node in $(kubectl get nodes -o name | cut -d/ -f2); do

@@ -38,7 +38,7 @@ EOF
 # The limit of the registry's container is 512 MiB, and the operator tells it so.
 OTEL_TRACES_EXPORTER=none "$bin/registry" serve "$work/bare.yml" >"$work/bare.log" 2>&1 & registry_pid[bare]=$!
 OTEL_TRACES_EXPORTER=none GOMEMLIMIT=400MiB "$bin/registry" serve "$work/behind.yml" >"$work/behind.log" 2>&1 & registry_pid[behind]=$!
-"$java" "@$top/operator/src/main/image/app/gateway.jvm" -cp "$ours/*" io.kubic.mirrors.Main gateway --config "$work/gateway.json" \
+MALLOC_ARENA_MAX=2 "$java" "@$top/operator/src/main/image/app/gateway.jvm" -cp "$ours/*" io.kubic.mirrors.Main gateway --config "$work/gateway.json" \
   >"$work/audit.log" 2>"$work/gateway.log" & registry_pid[gateway]=$!
 for url in "https://127.0.0.1:$bare_port/v2/" "http://127.0.0.1:$admin_port/readyz"; do
   for i in $(seq 100); do

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 mirrors=${1:-1} image=${2:-operator/target/mirror-operator-image.tar}
-looks=$((8640 * mirrors)) servers=16
+looks=${LOOKS:-$((8640 * mirrors))} servers=8
 [ -e "$image" ] || { echo "agent-memory: $image is missing: make image" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "agent-memory: needs root (chroot)" >&2; exit 2; }
 # A network of its own: connections are counted there.

@@ -10,7 +10,7 @@ export KUBECONFIG=$run/kubeconfig PATH=$bin:$PATH
 ns=mirror-system name=mirror
 work=$(mktemp -d)
 background=()
-trap 'for p in "${background[@]}"; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+trap 'for p in "${background[@]}"; do kill "$p" 2>/dev/null || true; done; wait 2>/dev/null; rm -rf "$work"' EXIT
 k() { kubectl -n "$ns" "$@"; }
 field() { k get mirrorregistry "$name" -o "jsonpath={.status.$1}"; }
 

@@ -33,8 +33,8 @@ final class StoredContents {
       if (Files.isDirectory(manifests)) {
         long of = children(manifests.resolve("tags"), child -> 1);
         tags += of;
-        // One whose last tag was deleted stays as a directory for ever.
-        repositories += of > 0 || children(manifests.resolve("revisions"), c -> 1) > 0 ? 1 : 0;
+        // One whose last manifest was deleted stays as a directory for ever.
+        repositories += of > 0 || revisions(manifests.resolve("revisions")) > 0 ? 1 : 0;
       }
       children(
           directory,
@@ -56,6 +56,12 @@ final class StoredContents {
     contents.put("tags", tags);
     contents.put("bytes", bytes);
     return contents;
+  }
+
+  private static long revisions(Path directory) throws IOException {
+    return children(
+        directory,
+        algorithm -> children(algorithm, digest -> Files.exists(digest.resolve("link")) ? 1 : 0));
   }
 
   private interface Amount {

@@ -27,6 +27,8 @@ class StoredContentsTest {
     put("repositories/by-digest/_manifests/revisions/sha256/abc/link", 71);
     Files.createDirectories(
         storage.resolve("docker/registry/v2/repositories/empty/_manifests/tags"));
+    Files.createDirectories(
+        storage.resolve("docker/registry/v2/repositories/gone/_manifests/revisions/sha256/abc"));
     put("blobs/sha256/ab/abc/data", 1000);
     put("blobs/sha256/de/def/data", 234);
     Files.createDirectories(storage.resolve("docker/registry/v2/blobs/sha256/00/000"));

@@ -3,11 +3,11 @@
 # to an Ingress, and back. The balancer's address is given to the Service by this script, as a cloud's controller would,
 # and routed to a node, where kube-proxy takes it; the Ingress controller is e2e/tools/ingress.
 #   LAB=demo NODES=2 e2e/demo.sh up && LAB=demo endpoints.sh
-# RATE, WORKERS and PATIENCE: see pulls.sh. A rule that is broken is a line with FAILED, and the end is not 0.
+# REGISTRY chooses another than mirror; RATE, WORKERS and PATIENCE: see pulls.sh. A rule that is broken is a line with FAILED, and the end is not 0.
 set -euo pipefail
 . "$(dirname "$0")/../cluster/lab.sh"
 here=$(cd "$(dirname "$0")" && pwd)
-ns=mirror-system registry=mirror balancer_ip=10.89.0.50
+ns=mirror-system registry=${REGISTRY:-mirror} balancer_ip=10.89.0.50
 . "$here/pulls.sh"
 failed=0
 rule() { local what=$1; shift; if "$@"; then echo "  holds   $what"; else echo "  FAILED  $what"; failed=1; fi; }
@@ -47,7 +47,9 @@ sleep 5
 
 before=$(failures); mark; old=$(url); first=$old
 patch '{"spec":{"endpoint":{"type":"LoadBalancer","port":5000}}}'
-sleep 8
+balanced() { [ "$(k get service "$registry-registry" -o 'jsonpath={.spec.type}')" = LoadBalancer ]; }
+until_true 60 "a Service with a balancer" balanced
+sleep 5
 rule "the registry says that it waits for the balancer" sh -c "kubectl -n $ns get mirrorregistry $registry -o yaml | grep -q EndpointPending"
 rule "without an address the old one stays" is_url "$old"
 rule "and nodes pull from it" on_old "$old"

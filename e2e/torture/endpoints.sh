@@ -40,6 +40,8 @@ ip -n "$lan" route replace "$balancer_ip/32" via "$(node_ip 1)"
 setsid nsenter --net="/run/netns/$lan" "$bin/ingress" -server "https://$lan_ip:6443" -ca "$run/pki/ca.crt" -cert "$run/pki/admin.crt" -key "$run/pki/admin.key" \
   -listen "$ingress_ip:443" >>"$run/log/ingress.log" 2>&1 </dev/null &
 controller=$!
+# See rollouts.sh: here the endpoint alone is judged.
+kubectl patch noderegistryconfig mirror --type merge -p '{"spec":{"health":{"withdraw":false}}}' >/dev/null
 pulls_begin
 trap 'touch "$work/stop"; wait "${pids[@]}" 2>/dev/null || true; rm -rf "$work"; kill "$controller" 2>/dev/null || true' EXIT
 patch '{"spec":{"certificates":{"ca":{"overlap":"30s"}}}}'

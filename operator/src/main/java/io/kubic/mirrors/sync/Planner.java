@@ -259,7 +259,8 @@ public final class Planner {
       return failed(
           task,
           known[0],
-          new RegistryException(Reason.Internal, task.from(), "a defect, please report it: " + e));
+          new RegistryException(
+              Reason.Internal, task.from(), "a defect, please report it: " + e, e));
     }
   }
 

@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import okhttp3.Headers;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +36,8 @@ final class Gate {
   private Instant slowedUntil = Instant.MIN;
   private Instant nextSlot = Instant.MIN;
   private Instant closedUntil = Instant.MIN;
+  private final ReentrantLock firstPull = new ReentrantLock();
+  private volatile boolean pulled;
   private int remaining = -1;
   private Instant remainingUntil = Instant.MAX;
 
@@ -290,9 +293,33 @@ final class Gate {
   }
 
   /**
-   * Takes one from the quota, or refuses when only what is others' is left of it. The registry's
-   * next answer corrects the count.
+   * A pull, which takes one from the quota, or is refused when only what is others' is left of it.
+   * The first one goes alone, since only its answer tells whether there is a quota: a crowd that
+   * sets out together would have spent it by then.
+   *
+   * @throws RegistryException RateLimited; Cancelled; what the pull throws
    */
+  <T> T pull(String object, Supplier<T> pull) {
+    if (!pulled && remaining().isEmpty()) {
+      try {
+        firstPull.lockInterruptibly();
+      } catch (InterruptedException e) {
+        throw cancelled(object);
+      }
+      try {
+        if (!pulled) {
+          return pull.get();
+        }
+      } finally {
+        pulled = true;
+        firstPull.unlock();
+      }
+    }
+    spend(object);
+    return pull.get();
+  }
+
+  /** The registry's next answer corrects the count. */
   void spend(String object) {
     lock.lock();
     try {

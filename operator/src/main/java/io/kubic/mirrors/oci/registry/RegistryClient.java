@@ -179,11 +179,10 @@ public final class RegistryClient implements ImageStore {
             .scope(repository, wire.scope(repository))
             .accept();
     Optional<Digest> wanted = Digest.tryParse(identifier);
-    wire.gate().spend(object);
     return wire.retrying(
         object,
         () -> {
-          try (Answer answer = wire.send(ask)) {
+          try (Answer answer = wire.gate().pull(object, () -> wire.send(ask))) {
             wire.expect(answer, object, false, 200);
             byte[] bytes = answer.bytes(Manifest.MAX_BYTES, "the manifest");
             String type = answer.header("Content-Type").orElse(null);

@@ -260,6 +260,14 @@ final class Wire {
             Reason.Timeout, ask.object, "no answer from " + Failures.origin(url) + " in time", e);
       }
       throw Failures.of(e, url, ask.object);
+    } catch (IllegalArgumentException e) {
+      deadline.callOff();
+      // OkHttp, when it closes a body of a negative length before anybody has seen it.
+      throw new RegistryException(
+          Reason.MalformedResponse,
+          ask.object,
+          Failures.origin(url) + " told a length that cannot be",
+          e);
     } catch (RuntimeException e) {
       deadline.callOff();
       throw e;

@@ -463,6 +463,8 @@ class RegistryIT {
       String old = world.registry().getStatus().endpoint().url();
       world.patch("{\"endpoint\": {\"type\": \"LoadBalancer\"}}");
       world.settle();
+      world.rolledOut();
+      world.settle();
       assertThat(world.registry().getStatus().endpoint().url()).isEqualTo(old);
       assertThat(world.condition("Ready")).isEqualTo("True Serving");
       assertThat(world.condition("Reconciling")).isEqualTo("True EndpointPending");

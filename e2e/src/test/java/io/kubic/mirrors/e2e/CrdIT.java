@@ -27,7 +27,13 @@ class CrdIT {
     // Another test of this server may have made them already.
     server.kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds").orFail();
     server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
-    server.kubectl("create", "namespace", "mirror-system").orFail();
+    if (!server
+        .kubectl("get", "namespaces", "-o", "name")
+        .orFail()
+        .out()
+        .contains("mirror-system")) {
+      server.kubectl("create", "namespace", "mirror-system").orFail();
+    }
   }
 
   @Test

@@ -4,15 +4,22 @@ import java.time.Duration;
 import org.eclipse.jetty.client.HttpClient;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpURI;
+import org.eclipse.jetty.io.ArrayByteBufferPool;
 import org.eclipse.jetty.proxy.ProxyHandler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.thread.Invocable;
 
 /** Sends accepted requests to the registry on loopback, without the client's credentials. */
 final class BackendProxy extends ProxyHandler.Reverse {
   private static final int CONNECTIONS = 1024;
-  private static final int BUFFER = 64 * 1024;
+
+  /** Fills records to the last byte: else each read would end in a record of its own. */
+  private static final int BUFFER = BatchedTls.RECORDS * BatchedTls.RECORD;
+
+  /** What is kept of buffers that are free. */
+  private static final long KEPT_BUFFERS = 8L * 1024 * 1024;
 
   /** A registry on S3 may take minutes over the last request of a large upload. */
   private static final Duration LONGEST_SILENCE = Duration.ofMinutes(10);
@@ -54,7 +61,11 @@ final class BackendProxy extends ProxyHandler.Reverse {
 
   @Override
   protected void configureHttpClient(HttpClient client) {
-    client.setByteBufferPool(getServer().getByteBufferPool());
+    client.setByteBufferPool(
+        new ArrayByteBufferPool(
+            0, BatchedTls.RECORD, BUFFER, CONNECTIONS, KEPT_BUFFERS / 4, KEPT_BUFFERS));
+    // Nothing blocks on the way back either.
+    client.getHttpClientTransport().setInvocationType(Invocable.InvocationType.NON_BLOCKING);
     client.setMaxConnectionsPerDestination(CONNECTIONS);
     client.setMaxRequestsQueuedPerDestination(CONNECTIONS);
     client.setResponseBufferSize(BUFFER);

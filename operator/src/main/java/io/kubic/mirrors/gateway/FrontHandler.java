@@ -17,9 +17,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Judges every request: what it is, who asks, whether that is granted; then the registry answers
- * it. Nothing here blocks.
+ * it. Nothing here blocks, so that a request stays on the thread that found it.
  */
-final class FrontHandler extends Handler.Abstract {
+final class FrontHandler extends Handler.Abstract.NonBlocking {
   /** What a registry takes as a manifest at most (distribution-spec, "Pushing Manifests"). */
   private static final long MAX_MANIFEST = 4L * 1024 * 1024;
 

@@ -19,7 +19,6 @@ import org.eclipse.jetty.server.NetworkConnectionLimit;
 import org.eclipse.jetty.server.SecureRequestCustomizer;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
-import org.eclipse.jetty.server.SslConnectionFactory;
 import org.eclipse.jetty.server.handler.GracefulHandler;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
@@ -157,7 +156,7 @@ public final class Gateway implements AutoCloseable {
     tls.setIncludeProtocols("TLSv1.3", "TLSv1.2");
     ServerConnector connector =
         new ServerConnector(
-            front, new SslConnectionFactory(tls, "http/1.1"), new HttpConnectionFactory(http));
+            front, new BatchedTls(tls, "http/1.1"), new HttpConnectionFactory(http));
     listen(connector, config.listen());
     connector.setIdleTimeout(TimeUnit.SECONDS.toMillis(config.idleTimeoutSeconds()));
     connector.setShutdownIdleTimeout(1000);

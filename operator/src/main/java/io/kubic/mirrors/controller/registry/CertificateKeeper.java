@@ -22,6 +22,7 @@ import io.kubic.mirrors.pki.SubjectNames;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -90,6 +91,7 @@ final class CertificateKeeper {
       int nodes) {
     SubjectNames wanted = subjectNames(names);
     RotationPolicy policy = policy(model.spec().certificates(), requests);
+    List<RotationStep> taken = new ArrayList<>();
     for (int i = 0; i < MAX_STEPS; i++) {
       Map<String, CertificateAuthority> held = authorities();
       CertificateBundle published = published();
@@ -107,6 +109,7 @@ final class CertificateKeeper {
                   acknowledged,
                   nodes),
               clock.instant());
+      taken.add(step);
       switch (step) {
         case RotationStep.None _, RotationStep.Wait _, RotationStep.CaKeyLost _ -> {
           return new Result(published, leaf.orElse(null), step, null);
@@ -128,7 +131,10 @@ final class CertificateKeeper {
       }
     }
     throw new IllegalStateException(
-        "certificates of " + model.names().main() + " did not settle in " + MAX_STEPS + " steps");
+        "certificates of "
+            + model.names().main()
+            + " did not settle: "
+            + taken.stream().map(step -> step.getClass().getSimpleName()).toList());
   }
 
   static SubjectNames subjectNames(List<String> names) {

@@ -26,7 +26,7 @@ demo-down: ## Stop the demo and leave nothing behind
 
 .PHONY: airgap
 airgap: ## An empty cluster comes up from a bundle alone, by the README's five commands
-	@e2e/airgap.sh down >/dev/null 2>&1 || true
+	@e2e/airgap.sh down >/dev/null 2>&1 || true # what an earlier run left; mostly there is nothing
 	@e2e/airgap.sh up
 	@e2e/airgap.sh down
 

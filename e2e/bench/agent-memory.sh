@@ -61,7 +61,7 @@ opened() { awk '/^Tcp:/ && $6 ~ /^[0-9]+$/ {print $6}' /proc/net/snmp; } # Activ
 before=$(opened); made() { echo $(($(opened) - before)); }
 next=$((looks / 8)) step=$((looks / 8))
 while :; do
-  sleep 2; ready || true
+  sleep 2; ready || true # asked as a kubelet asks, for the memory it takes; rss ends the loop when the agent is gone
   now=$(rss); most=$(printf '%s\n' "$most" "$now" | sort -g | tail -n 1)
   cpu=$(awk '{print $14 + $15}' "/proc/$agent/stat")
   done=$(made)

@@ -3,7 +3,6 @@ package io.kubic.mirrors.e2e;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.kubic.mirrors.api.v1alpha1.Api;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.Capabilities;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.Capability;
@@ -91,14 +90,14 @@ class AdoptedRegistryIT {
             Map.of(".dockerconfigjson", Registries.dockerConfig(host, Registries.PASSWORD)));
         world.settle();
         assertThat(world.condition("Ready")).isEqualTo("True Serving");
-        trust(
-            world,
+        world.trust(
+            "theirs",
             CertificateAuthority.create(
                     "Another", KeySpec.DEFAULT, Duration.ofDays(30), new SecureRandom(), world.time)
                 .certificatePem());
         world.settle();
         assertThat(world.condition("Ready")).isEqualTo("False TLSVerification");
-        trust(world, registries.ca.certificatePem());
+        world.trust("theirs", registries.ca.certificatePem());
         world.settle();
         assertThat(world.condition("Ready")).isEqualTo("True Serving");
         registries.stop();
@@ -119,7 +118,7 @@ class AdoptedRegistryIT {
         RegistryWorld world = new RegistryWorld(server.kubeconfig(), "adopted-reading")) {
       String host = registries.ggcr("ggcr", true);
       world.real = new HttpRegistryProbe(new OkHttpClient(), transport);
-      trust(world, registries.ca.certificatePem());
+      world.trust("theirs", registries.ca.certificatePem());
       world.create("{external: {url: 'https://%s', caBundleRef: {name: theirs}}}".formatted(host));
       world.settle();
       assertThat(world.condition("Ready")).isEqualTo("True Serving");
@@ -141,7 +140,7 @@ class AdoptedRegistryIT {
       Map.Entry<String, String> registry) {
     RegistryWorld world = new RegistryWorld(server.kubeconfig(), "adopted-" + registry.getKey());
     world.real = new HttpRegistryProbe(new OkHttpClient(), transport);
-    trust(world, registries.ca.certificatePem());
+    world.trust("theirs", registries.ca.certificatePem());
     world.secret(
         "theirs",
         Map.of(
@@ -152,20 +151,6 @@ class AdoptedRegistryIT {
             .formatted(registry.getValue()));
     world.settle();
     return world;
-  }
-
-  private static void trust(RegistryWorld world, String pem) {
-    world
-        .admin
-        .resource(
-            new ConfigMapBuilder()
-                .withNewMetadata()
-                .withNamespace(world.namespace)
-                .withName("theirs")
-                .endMetadata()
-                .addToData("ca.crt", pem)
-                .build())
-        .serverSideApply();
   }
 
   // --- what it does, found by plain requests ---

@@ -1,8 +1,6 @@
 package io.kubic.mirrors.e2e;
 
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -62,14 +60,28 @@ final class ApiServer implements BeforeAllCallback, ParameterResolver {
     return kubeconfig;
   }
 
+  /**
+   * The kinds of this project, ready to be used; another test of this server may have made them.
+   */
+  void installKinds() {
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds").orFail();
+    kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
+    Lab.eventually(
+        Duration.ofSeconds(20),
+        "the new kinds can be listed",
+        () ->
+            List.of("mirrorregistries", "mirrorlists", "noderegistryconfigs").stream()
+                .allMatch(kind -> kubectl("get", kind, "-A").code() == 0));
+  }
+
   private void start() throws IOException, GeneralSecurityException {
     String etcd = Lab.tool("etcd");
     String apiServer = Lab.tool("kube-apiserver");
     Lab.tool("kubectl");
     directory = Files.createTempDirectory("apiserver");
-    int client = freePort();
-    int peer = freePort();
-    int port = freePort();
+    int client = Lab.freePort();
+    int peer = Lab.freePort();
+    int port = Lab.freePort();
     String token = UUID.randomUUID().toString();
     Files.writeString(directory.resolve("tokens.csv"), token + ",admin,admin,system:masters\n");
     var keys = KeyPairGenerator.getInstance("RSA");
@@ -154,12 +166,6 @@ final class ApiServer implements BeforeAllCallback, ParameterResolver {
       System.err.println("not removed: " + directory + ": " + e.getMessage());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    }
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
     }
   }
 }

@@ -178,15 +178,7 @@ class BundleIT {
   }
 
   private static List<String> mirror(String... arguments) {
-    return Lab.join(
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-Xmx256m",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path"),
-            "io.kubic.mirrors.Main"),
-        arguments);
+    return Lab.mirror(List.of("-Xmx256m"), arguments);
   }
 
   private static Lab.Result km(String... arguments) {

@@ -24,9 +24,7 @@ class CrdIT {
 
   @BeforeAll
   static void install(ApiServer server) {
-    // Another test of this server may have made them already.
-    server.kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds").orFail();
-    server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
+    server.installKinds();
     if (!server
         .kubectl("get", "namespaces", "-o", "name")
         .orFail()

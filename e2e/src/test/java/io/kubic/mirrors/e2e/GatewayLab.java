@@ -10,7 +10,6 @@ import io.kubic.mirrors.pki.SubjectNames;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -18,14 +17,12 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.KeyStore;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.Assumptions;
 
 /** A real registry behind a gateway, on loopback, with the users admin, push and pull. */
@@ -50,7 +47,7 @@ final class GatewayLab implements AutoCloseable {
    */
   GatewayLab(Path directory, String distribution, Duration start) throws Exception {
     this.directory = directory;
-    backend = freePort();
+    backend = Lab.freePort();
     Path config = directory.resolve("config.yml");
     Files.writeString(config, distribution);
     ProcessBuilder builder =
@@ -120,6 +117,36 @@ final class GatewayLab implements AutoCloseable {
     return leaf;
   }
 
+  /**
+   * Arguments of a garbage collection that spares nothing for its age, with the files {@code
+   * auth.json} and {@code in-use} of this directory.
+   */
+  List<String> collection(Path storage) {
+    return new ArrayList<>(
+        List.of(
+            "gc",
+            "--registry",
+            host(),
+            "--authfile",
+            directory.resolve("auth.json").toString(),
+            "--ca",
+            directory.resolve("ca.crt").toString(),
+            "--registry-binary",
+            tool("registry").toString(),
+            "--registry-config",
+            directory.resolve("config.yml").toString(),
+            "--storage",
+            storage.toString(),
+            "--grace",
+            "0s",
+            "--gateway",
+            "http://127.0.0.1:" + gateway.adminPort(),
+            "--freeze-token-file",
+            directory.resolve("freeze").toString(),
+            "--in-use",
+            directory.resolve("in-use").toString()));
+  }
+
   HttpResponse<String> admin(String method, String path, String secret) throws Exception {
     HttpRequest.Builder request =
         HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + gateway.adminPort() + path))
@@ -132,15 +159,7 @@ final class GatewayLab implements AutoCloseable {
 
   /** Trusts the lab's authority. */
   HttpClient client() throws Exception {
-    KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-    store.load(null);
-    store.setCertificateEntry("ca", ca.certificate());
-    TrustManagerFactory trust =
-        TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-    trust.init(store);
-    SSLContext context = SSLContext.getInstance("TLS");
-    context.init(null, trust.getTrustManagers(), null);
-    return HttpClient.newBuilder().sslContext(context).version(HttpClient.Version.HTTP_1_1).build();
+    return Lab.trusting(ca.certificate());
   }
 
   @Override
@@ -161,12 +180,6 @@ final class GatewayLab implements AutoCloseable {
       Assumptions.abort(problem);
     }
     return path.toAbsolutePath();
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
   }
 
   /** What a registry behind a gateway is told. */

@@ -166,35 +166,9 @@ class GcIT {
   }
 
   private Process gc(GatewayLab lab, Path out) throws IOException {
-    return new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin/java").toString(),
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path"),
-            "io.kubic.mirrors.Main",
-            "gc",
-            "--registry",
-            lab.host(),
-            "--authfile",
-            lab.directory.resolve("auth.json").toString(),
-            "--ca",
-            lab.directory.resolve("ca.crt").toString(),
-            "--registry-binary",
-            GatewayLab.tool("registry").toString(),
-            "--registry-config",
-            lab.directory.resolve("config.yml").toString(),
-            "--storage",
-            lab.directory.resolve("storage").toString(),
-            "--grace",
-            "0s",
-            "--max-percent",
-            "100",
-            "--gateway",
-            "http://127.0.0.1:" + lab.gateway.adminPort(),
-            "--freeze-token-file",
-            lab.directory.resolve("freeze").toString(),
-            "--in-use",
-            lab.directory.resolve("in-use").toString())
+    List<String> arguments = lab.collection(lab.directory.resolve("storage"));
+    arguments.addAll(List.of("--max-percent", "100"));
+    return new ProcessBuilder(Lab.mirror(List.of(), arguments.toArray(String[]::new)))
         .redirectErrorStream(true)
         .redirectOutput(out.toFile())
         .start();

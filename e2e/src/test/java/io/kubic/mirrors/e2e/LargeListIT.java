@@ -181,28 +181,14 @@ class LargeListIT {
 
   /** Runs a command with the heap of a Job and looks at its resident memory. */
   private Ran run(String... arguments) throws Exception {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-Xshare:auto"));
+    List<String> jvm = new ArrayList<>(List.of("-XX:+UseSerialGC", "-Xshare:auto"));
     // The heap of a Job, as the image has it.
-    Files.readAllLines(
-            Path.of(System.getProperty("mirror.tree"), "operator/src/main/image/app/sync.jvm"))
-        .stream()
+    Files.readAllLines(Lab.TREE.resolve("operator/src/main/image/app/sync.jvm")).stream()
         .filter(line -> line.startsWith("-Xm") || line.contains("HeapFreeRatio"))
-        .forEach(command::add);
-    command.addAll(
-        List.of(
-            "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            "io.kubic.mirrors.Main"));
-    command.addAll(List.of(arguments));
+        .forEach(jvm::add);
     Path out = directory.resolve("out");
     Process process =
-        new ProcessBuilder(command)
+        new ProcessBuilder(Lab.mirror(jvm, arguments))
             .redirectOutput(out.toFile())
             .redirectError(directory.resolve("err").toFile())
             .start();

@@ -65,23 +65,13 @@ final class ListWorld implements AutoCloseable {
         .create();
     apply(
         "apiVersion: mirrors.kubic.io/v1alpha1\nkind: MirrorRegistry\nmetadata: {name: mirror}\nspec: {}\n");
-    server
-        .kubectl(
-            "-n",
-            namespace,
-            "patch",
-            "mirrorregistry",
-            "mirror",
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            """
-            {"status": {"endpoint": {"url": "https://%s"}, "trust": {"configMapRef": {"name": "trust"}},
-             "credentials": {"pushSecretRef": {"name": "push"}},
-             "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "is ready",
-               "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}"""
-                .formatted(target.host()))
-        .orFail();
+    registryStatus(
+        """
+        {"endpoint": {"url": "https://%s"}, "trust": {"configMapRef": {"name": "trust"}},
+         "credentials": {"pushSecretRef": {"name": "push"}},
+         "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "is ready",
+           "lastTransitionTime": "2026-01-01T00:00:00Z"}]}"""
+            .formatted(target.host()));
     this.operator =
         new Operator(
             overrider -> overrider.withKubernetesClient(client()).withCloseClientOnStop(true));
@@ -307,6 +297,7 @@ final class ListWorld implements AutoCloseable {
 
   /** For a while nothing is written to the list. */
   void assertIdle() throws InterruptedException {
+    // That nothing is written shows only in time: first what is on its way, then a while without.
     Thread.sleep(1500);
     String version = list().getMetadata().getResourceVersion();
     Thread.sleep(3000);

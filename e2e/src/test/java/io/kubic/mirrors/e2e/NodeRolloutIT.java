@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.api.model.Pod;
 import java.time.Duration;
-import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -18,14 +17,7 @@ class NodeRolloutIT {
 
   @BeforeAll
   static void install(ApiServer server) {
-    server.kubectl("apply", "--server-side", "-f", "crds").orFail();
-    server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
-    Lab.eventually(
-        Duration.ofSeconds(20),
-        "the new kinds can be listed",
-        () ->
-            List.of("mirrorregistries", "mirrorlists", "noderegistryconfigs").stream()
-                .allMatch(kind -> server.kubectl("get", kind, "-A").code() == 0));
+    server.installKinds();
   }
 
   @Test

@@ -17,10 +17,9 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus;
 import io.kubic.mirrors.controller.nodeconfig.NodeConfigReconciler;
 import io.kubic.mirrors.controller.support.Settings;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
+import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -90,22 +89,7 @@ final class NodeWorld implements AutoCloseable {
             (_, _, _) -> {
               throw new IllegalStateException("no mirror in this test");
             },
-            new Clock() {
-              @Override
-              public ZoneId getZone() {
-                return ZoneOffset.UTC;
-              }
-
-              @Override
-              public Clock withZone(ZoneId zone) {
-                return this;
-              }
-
-              @Override
-              public Instant instant() {
-                return Instant.now().plus(ahead);
-              }
-            }));
+            ((InstantSource) () -> Instant.now().plus(ahead)).withZone(ZoneOffset.UTC)));
     operator.start();
     cluster = Thread.ofPlatform().daemon().start(this::run);
   }

@@ -7,7 +7,6 @@ import io.kubic.mirrors.pki.LeafRequest;
 import io.kubic.mirrors.pki.SubjectNames;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -16,7 +15,6 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.KeyStore;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
@@ -25,8 +23,6 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 
 /** Registries of several origins and an S3 server, as processes on loopback. */
 final class Registries implements AutoCloseable {
@@ -93,7 +89,7 @@ final class Registries implements AutoCloseable {
     Path root = directory.resolve("s3");
     Path content = Files.createDirectories(root.resolve(name));
     Path meta = Files.createDirectories(directory.resolve("attributes"));
-    int port = freePort();
+    int port = Lab.freePort();
     Bucket bucket =
         new Bucket(
             "http://127.0.0.1:" + port, name, "it-access", "it-secret-of-the-bucket", content);
@@ -115,7 +111,7 @@ final class Registries implements AutoCloseable {
 
   /** Distribution 3 over TLS; gives its host and port. */
   String distribution3(String name, String more) throws IOException {
-    int port = freePort();
+    int port = Lab.freePort();
     Path config = config(name, port, more);
     start(
         name,
@@ -127,7 +123,7 @@ final class Registries implements AutoCloseable {
 
   /** Distribution 2.8 over TLS. */
   String distribution2(String name, String more) throws IOException {
-    int port = freePort();
+    int port = Lab.freePort();
     Path config = config(name, port, more);
     start(name, Map.of(), List.of(Lab.tool("distribution2"), config.toString()));
     answers(port, name);
@@ -136,7 +132,7 @@ final class Registries implements AutoCloseable {
 
   /** The registry of go-containerregistry, over TLS. */
   String ggcr(String name, boolean referrers) throws IOException {
-    int port = freePort();
+    int port = Lab.freePort();
     start(
         name,
         Map.of(),
@@ -152,7 +148,7 @@ final class Registries implements AutoCloseable {
 
   /** As a container of the operator's is started, but for the address; gives host and port. */
   String asDeployed(String name, Path config) throws IOException {
-    int port = freePort();
+    int port = Lab.freePort();
     start(
         name,
         Map.of("OTEL_TRACES_EXPORTER", "none", "REGISTRY_HTTP_ADDR", "127.0.0.1:" + port),
@@ -214,19 +210,7 @@ final class Registries implements AutoCloseable {
 
   /** Trusts their authority, and follows no redirect. */
   HttpClient client() throws Exception {
-    KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-    store.load(null);
-    store.setCertificateEntry("ca", ca.certificate());
-    TrustManagerFactory trust =
-        TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-    trust.init(store);
-    SSLContext context = SSLContext.getInstance("TLS");
-    context.init(null, trust.getTrustManagers(), null);
-    return HttpClient.newBuilder()
-        .sslContext(context)
-        .followRedirects(HttpClient.Redirect.NEVER)
-        .version(HttpClient.Version.HTTP_1_1)
-        .build();
+    return Lab.trusting(ca.certificate());
   }
 
   static HttpRequest.Builder to(String url) {
@@ -241,12 +225,6 @@ final class Registries implements AutoCloseable {
 
   static HttpResponse<byte[]> send(HttpClient http, HttpRequest.Builder request) throws Exception {
     return http.send(request.build(), HttpResponse.BodyHandlers.ofByteArray());
-  }
-
-  static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
-    }
   }
 
   /** Ends all of them. */

@@ -2,7 +2,6 @@ package io.kubic.mirrors.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.SecretBuilder;
@@ -667,17 +666,7 @@ class RegistryIT {
       world.create("{external: {url: 'https://harbor.example', caBundleRef: {name: theirs}}}");
       world.settle();
       assertThat(world.condition("Stalled")).isEqualTo("True InvalidSpec");
-      world
-          .admin
-          .resource(
-              new ConfigMapBuilder()
-                  .withNewMetadata()
-                  .withNamespace(world.namespace)
-                  .withName("theirs")
-                  .endMetadata()
-                  .addToData("ca.crt", ca.certificatePem())
-                  .build())
-          .create();
+      world.trust("theirs", ca.certificatePem());
       world.externalOutcome = new RegistryProbe.Unhealthy("ConnectionFailed", "no route");
       world.settle();
       assertThat(world.condition("Ready")).isEqualTo("False ConnectionFailed");

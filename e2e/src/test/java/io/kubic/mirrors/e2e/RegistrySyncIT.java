@@ -225,14 +225,8 @@ class RegistrySyncIT {
   private static List<String> command(Path list, LocalRegistry target, String... more) {
     List<String> command =
         new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-XX:+UseSerialGC",
-                "-cp",
-                System.getProperty(
-                    "surefire.test.class.path", System.getProperty("java.class.path")),
-                "io.kubic.mirrors.Main",
+            Lab.mirror(
+                List.of("-XX:+UseSerialGC"),
                 "sync",
                 "-f",
                 list.toString(),

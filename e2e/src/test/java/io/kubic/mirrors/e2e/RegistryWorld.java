@@ -3,6 +3,7 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.api.model.HasMetadata;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
@@ -161,15 +162,8 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   /** The kinds, ready to be used, and the chart's rights for the operator. */
   static void install(ApiServer server) {
-    server.kubectl("apply", "--server-side", "-f", "crds").orFail();
+    server.installKinds();
     allow(server);
-    server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
-    Lab.eventually(
-        Duration.ofSeconds(20),
-        "the new kinds can be listed",
-        () ->
-            List.of("mirrorregistries", "mirrorlists", "noderegistryconfigs").stream()
-                .allMatch(kind -> server.kubectl("get", kind, "-A").code() == 0));
   }
 
   private static void allow(ApiServer server) {
@@ -363,6 +357,20 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
             .build()
             .getStatus());
     admin.resource(ready).updateStatus();
+  }
+
+  /** A ConfigMap of CA certificates. */
+  void trust(String name, String pem) {
+    admin
+        .resource(
+            new ConfigMapBuilder()
+                .withNewMetadata()
+                .withNamespace(namespace)
+                .withName(name)
+                .endMetadata()
+                .addToData("ca.crt", pem)
+                .build())
+        .serverSideApply();
   }
 
   /** Tells of the Deployment what its controller would when all is ready. */

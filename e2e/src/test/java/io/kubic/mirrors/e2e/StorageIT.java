@@ -3,7 +3,6 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -55,7 +54,7 @@ class StorageIT {
   /** What rots is found, gone, and brought back from the source by the next sync. */
   @Test
   void aFlippedBitIsFoundAndTheContentComesBackFromTheSource() throws Exception {
-    int port = freePort();
+    int port = Lab.freePort();
     Process source = source(port);
     try (GatewayLab lab = lab()) {
       String origin = "http://127.0.0.1:" + port;
@@ -144,31 +143,7 @@ class StorageIT {
           .as("a tag is deleted")
           .isEqualTo(202);
       Files.writeString(lab.directory.resolve("in-use"), "");
-      assertThat(
-              run(
-                  "gc",
-                  "--registry",
-                  lab.host(),
-                  "--authfile",
-                  lab.directory.resolve("auth.json").toString(),
-                  "--ca",
-                  lab.directory.resolve("ca.crt").toString(),
-                  "--registry-binary",
-                  GatewayLab.tool("registry").toString(),
-                  "--registry-config",
-                  lab.directory.resolve("config.yml").toString(),
-                  "--storage",
-                  volume.toString(),
-                  "--grace",
-                  "0s",
-                  "--gateway",
-                  "http://127.0.0.1:" + lab.gateway.adminPort(),
-                  "--freeze-token-file",
-                  lab.directory.resolve("freeze").toString(),
-                  "--in-use",
-                  lab.directory.resolve("in-use").toString()))
-          .as(output())
-          .isZero();
+      assertThat(run(lab.collection(volume).toArray(String[]::new))).as(output()).isZero();
       assertThat(free(volume)).isGreaterThanOrEqualTo(12L << 20);
       assertThat(tryBlob(base, "app", bytes(1 << 20))).as("room again").isEqualTo(201);
       for (String blob : kept) {
@@ -251,16 +226,7 @@ class StorageIT {
   }
 
   private int run(String... arguments) throws Exception {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin/java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.kubic.mirrors.Main"));
-    command.addAll(Arrays.asList(arguments));
-    return new ProcessBuilder(command)
+    return new ProcessBuilder(Lab.mirror(List.of(), arguments))
         .redirectErrorStream(true)
         .redirectOutput(directory.resolve("out").toFile())
         .start()
@@ -365,11 +331,5 @@ class StorageIT {
   private static String sha256(byte[] content) throws Exception {
     return "sha256:"
         + HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
   }
 }

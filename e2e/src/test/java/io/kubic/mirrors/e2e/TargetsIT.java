@@ -193,13 +193,8 @@ class TargetsIT {
     return Lab.run(
         Duration.ofMinutes(2),
         Map.of(),
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            "io.kubic.mirrors.Main",
+        Lab.mirror(
+            List.of("-XX:+UseSerialGC"),
             "sync",
             "-f",
             list.toString(),

@@ -7,7 +7,6 @@ import io.kubic.mirrors.api.v1alpha1.Api;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.UpkeepResult;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.logging.Level;
@@ -28,14 +27,7 @@ class UpkeepIT {
   @BeforeAll
   static void install(ApiServer server) {
     LOG.setLevel(Level.SEVERE);
-    server.kubectl("apply", "--server-side", "-f", "crds").orFail();
-    server.kubectl("wait", "--for=condition=Established", "--timeout=20s", "crd", "--all").orFail();
-    Lab.eventually(
-        Duration.ofSeconds(20),
-        "the new kinds can be listed",
-        () ->
-            List.of("mirrorregistries", "mirrorlists", "noderegistryconfigs").stream()
-                .allMatch(kind -> server.kubectl("get", kind, "-A").code() == 0));
+    server.installKinds();
   }
 
   private static RegistryWorld ready(ApiServer server, String spec) {
@@ -64,6 +56,17 @@ class UpkeepIT {
     return world.registry().getStatus().garbageCollection();
   }
 
+  private static String gateways(RegistryWorld world) {
+    return world
+        .admin
+        .configMaps()
+        .inNamespace(world.namespace)
+        .withName("mirror-registry-upkeep")
+        .get()
+        .getData()
+        .get("gateways");
+  }
+
   private static void finish(RegistryWorld world, int code, String report) {
     world.time.pass(Duration.ofMinutes(2));
     world.finish(only(world).getMetadata().getName(), code, report);
@@ -78,16 +81,7 @@ class UpkeepIT {
       assertThat(world.registry().getStatus().contents().tags()).isEqualTo(5);
       ask(world, Api.COLLECT_GARBAGE);
       assertThat(only(world).getSpec().getSuspend()).isFalse();
-      assertThat(
-              world
-                  .admin
-                  .configMaps()
-                  .inNamespace(world.namespace)
-                  .withName("mirror-registry-upkeep")
-                  .get()
-                  .getData()
-                  .get("gateways"))
-          .isEqualTo("http://192.0.2.1:5002\n");
+      assertThat(gateways(world)).isEqualTo("http://192.0.2.1:5002\n");
       world.frozen = true;
       world.settle();
       assertThat(world.condition("WritesFrozen")).isEqualTo("True GarbageCollection");
@@ -145,16 +139,7 @@ class UpkeepIT {
       world.pod("registry-1", "192.0.2.2");
       world.settle();
       assertThat(only(world).getMetadata().getUid()).isNotEqualTo(first);
-      assertThat(
-              world
-                  .admin
-                  .configMaps()
-                  .inNamespace(world.namespace)
-                  .withName("mirror-registry-upkeep")
-                  .get()
-                  .getData()
-                  .get("gateways"))
-          .isEqualTo("http://192.0.2.1:5002\nhttp://192.0.2.2:5002\n");
+      assertThat(gateways(world)).isEqualTo("http://192.0.2.1:5002\nhttp://192.0.2.2:5002\n");
       finish(world, 0, REPORT);
       assertThat(collected(world).lastResult()).isEqualTo(UpkeepResult.Succeeded);
     }

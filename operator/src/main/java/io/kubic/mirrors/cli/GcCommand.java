@@ -1,12 +1,9 @@
 package io.kubic.mirrors.cli;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.RegistryException;
-import io.kubic.mirrors.upkeep.CollectionReport;
 import io.kubic.mirrors.upkeep.GarbageCollection;
 import io.kubic.mirrors.upkeep.RegistryProgram;
 import io.kubic.mirrors.upkeep.UpkeepException;
@@ -41,8 +38,6 @@ import picocli.CommandLine.Spec;
         "Delete manifests that no tag, index, referrer or running pod needs, and sweep their"
             + " blobs, while writes are frozen. Runs where the registry's storage is mounted.")
 final class GcCommand implements Callable<Integer> {
-  private static final JsonMapper JSON = JsonMapper.builder().build();
-
   @Spec private CommandSpec spec;
 
   @Option(
@@ -122,11 +117,7 @@ final class GcCommand implements Callable<Integer> {
   @Option(names = "--dry-run", description = "Only tell what would be deleted.")
   private boolean dryRun;
 
-  @Option(
-      names = "--termination-log",
-      paramLabel = "FILE",
-      description = "Also write the report there, as Kubernetes reads it from a pod.")
-  private @Nullable Path terminationLog;
+  @Mixin private UpkeepOutput output;
 
   @Mixin private ConnectionOptions connections;
 
@@ -151,19 +142,14 @@ final class GcCommand implements Callable<Integer> {
                   spec.commandLine().getErr().println(line);
                 }
               });
-      CollectionReport report = collection.run(http, scheduler);
-      String json = JSON.writeValueAsString(report);
-      spec.commandLine().getOut().println(json);
-      leave(json);
+      output.report(spec, collection.run(http, scheduler));
       return ExitCode.OK;
     } catch (GarbageCollection.TooMuch e) {
-      throw failed(ExitCode.REFUSED, e.getMessage());
+      throw output.failed(spec, ExitCode.REFUSED, e.getMessage());
     } catch (UpkeepException e) {
-      throw failed(ExitCode.FAILED, e.getMessage());
+      throw output.failed(spec, ExitCode.FAILED, e.getMessage());
     } catch (RegistryException e) {
-      throw failed(ExitCode.UNAVAILABLE, String.valueOf(e.getMessage()));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
+      throw output.failed(spec, ExitCode.UNAVAILABLE, e.getMessage());
     }
   }
 
@@ -227,25 +213,6 @@ final class GcCommand implements Callable<Integer> {
       return Files.readString(file, StandardCharsets.UTF_8);
     } catch (IOException e) {
       throw new CommandException(ExitCode.USAGE, "gc: cannot read " + file);
-    }
-  }
-
-  private CommandException failed(int code, String message) {
-    try {
-      leave(JSON.writeValueAsString(java.util.Map.of("error", message)));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
-    return new CommandException(code, "gc: " + message);
-  }
-
-  private void leave(String json) {
-    if (terminationLog != null) {
-      try {
-        Files.writeString(terminationLog, json);
-      } catch (IOException e) {
-        // The same is on standard output.
-      }
     }
   }
 }

@@ -167,38 +167,16 @@ public final class Copier {
   }
 
   private List<Outcome> run(List<Work> work, Consumer<Outcome> listener) {
-    Semaphore images = new Semaphore(concurrency.images());
-    List<Future<Outcome>> running = new ArrayList<>(work.size());
-    try {
-      for (Work one : work) {
-        images.acquire();
-        running.add(
-            executor.submit(
-                () -> {
-                  try {
-                    Outcome outcome = copy(one);
-                    listener.accept(outcome);
-                    return outcome;
-                  } finally {
-                    images.release();
-                  }
-                }));
-      }
-      List<Outcome> outcomes = new ArrayList<>(work.size());
-      for (Future<Outcome> future : running) {
-        outcomes.add(future.get());
-      }
-      return outcomes;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new RegistryException(Reason.Cancelled, target.name(), "the copying was stopped");
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof RuntimeException known
-          ? known
-          : new IllegalStateException(e.getCause());
-    } finally {
-      running.forEach(future -> future.cancel(true));
-    }
+    return new Workers(executor, concurrency.images(), "the copying")
+        .each(
+            target.name(),
+            work,
+            one -> "",
+            one -> {
+              Outcome outcome = copy(one);
+              listener.accept(outcome);
+              return outcome;
+            });
   }
 
   private Outcome copy(Work work) {

@@ -66,6 +66,9 @@ public final class Planner {
     SIZES
   }
 
+  /** Twice what goes to a registry at once: one half may be at the source, one at the target. */
+  private static final int LEAST_AT_ONCE = 64;
+
   private final MirrorListSpec spec;
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
   private final @Nullable ImageStore target;
@@ -102,11 +105,14 @@ public final class Planner {
     this.workers =
         new Workers(
             executor,
-            2
-                * spec.sources().stream()
-                    .mapToInt(source -> source.limits().maxConcurrent())
-                    .max()
-                    .orElse(1));
+            Math.max(
+                LEAST_AT_ONCE,
+                2
+                    * spec.sources().stream()
+                        .mapToInt(source -> source.limits().maxConcurrent())
+                        .max()
+                        .orElse(1)),
+            "the planning");
     this.companions = new Companions(sources, depth != Depth.DIGESTS);
     this.attachments = target == null ? null : new Attachments(target);
     spec.sources().forEach(s -> byName.put(List.of(s.registry(), s.name()), s));
@@ -215,10 +221,10 @@ public final class Planner {
     wanted.forEach(one -> known.add(Key.of(one.image())));
     List<Found> all = new ArrayList<>();
     for (int level = 0; level < MAX_REFERRER_DEPTH && !wanted.isEmpty(); level++) {
-      List<Found> found = workers.each(wanted, one -> one.image().registry(), this::look);
+      List<Found> found = workers.each("plan", wanted, one -> one.image().registry(), this::look);
       all.addAll(found);
       wanted =
-          workers.each(found, one -> one.image().registry(), this::attached).stream()
+          workers.each("plan", found, one -> one.image().registry(), this::attached).stream()
               .flatMap(List::stream)
               .filter(one -> known.add(Key.of(one.image())))
               .toList();

@@ -19,27 +19,29 @@ import java.util.function.Function;
  * mostly wait for its turn at the registry, and waiting costs memory and wake-ups.
  */
 final class Workers {
-  /** Twice what goes to a registry at once: one half may be at the source, one at the target. */
-  private static final int LEAST = 64;
-
   private final ExecutorService executor;
   private final int atOnce;
+  private final String stopped;
 
   /**
-   * @param atOnce how many things of one group are asked at once, 64 at least
+   * @param atOnce how many things of one group are asked at once
+   * @param stopped what is said to have been stopped when the thread is interrupted
    */
-  Workers(ExecutorService executor, int atOnce) {
+  Workers(ExecutorService executor, int atOnce, String stopped) {
     this.executor = executor;
-    this.atOnce = Math.max(LEAST, atOnce);
+    this.atOnce = atOnce;
+    this.stopped = stopped;
   }
 
   /**
    * The answers in the order of the questions. What one throws ends all.
    *
+   * @param object what it is about, for the message of a cancellation
    * @param group things of different groups do not wait for each other
    * @throws RegistryException Cancelled when this thread is interrupted
    */
-  <T, R> List<R> each(Collection<T> all, Function<T, String> group, Function<T, R> question) {
+  <T, R> List<R> each(
+      String object, Collection<T> all, Function<T, String> group, Function<T, R> question) {
     List<T> things = List.copyOf(all);
     Map<String, List<Integer>> groups = new LinkedHashMap<>();
     for (int i = 0; i < things.size(); i++) {
@@ -73,7 +75,7 @@ final class Workers {
       return inOrder;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new RegistryException(Reason.Cancelled, "plan", "the planning was stopped");
+      throw new RegistryException(Reason.Cancelled, object, stopped + " was stopped");
     } catch (ExecutionException e) {
       throw e.getCause() instanceof RuntimeException known
           ? known

@@ -19,8 +19,9 @@ class WorkersTest {
     AtomicInteger most = new AtomicInteger();
     try (var executor = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Integer> answers =
-          new Workers(executor, 1)
+          new Workers(executor, 64, "it")
               .each(
+                  "all",
                   all,
                   one -> "a",
                   one -> {
@@ -43,8 +44,9 @@ class WorkersTest {
       var asked =
           executor.submit(
               () ->
-                  new Workers(executor, 1)
+                  new Workers(executor, 64, "it")
                       .each(
+                          "all",
                           all,
                           one -> one % 2 == 0 ? "slow" : "quick",
                           one -> {
@@ -66,8 +68,9 @@ class WorkersTest {
     try (var executor = Executors.newVirtualThreadPerTaskExecutor()) {
       assertThatThrownBy(
               () ->
-                  new Workers(executor, 1)
+                  new Workers(executor, 64, "it")
                       .each(
+                          "all",
                           List.of(1, 2, 3),
                           one -> "",
                           one -> {

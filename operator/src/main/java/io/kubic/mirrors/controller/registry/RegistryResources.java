@@ -14,6 +14,7 @@ import io.fabric8.kubernetes.api.model.PersistentVolumeClaim;
 import io.fabric8.kubernetes.api.model.PersistentVolumeClaimBuilder;
 import io.fabric8.kubernetes.api.model.PodAffinityTerm;
 import io.fabric8.kubernetes.api.model.PodAffinityTermBuilder;
+import io.fabric8.kubernetes.api.model.PodSpecBuilder;
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.SecretBuilder;
@@ -261,10 +262,26 @@ final class RegistryResources {
         .withLabels(labels)
         .withAnnotations(annotations)
         .endMetadata()
-        .withNewSpec()
+        .withSpec(
+            pod(model)
+                .withTerminationGracePeriodSeconds(90L)
+                .withAffinity(affinity(model))
+                // A native sidecar: it starts before the gateway and stops after it has drained.
+                .withInitContainers(registry(model))
+                .withContainers(gateway(model))
+                .withVolumes(volumes(model))
+                .build())
+        .endTemplate()
+        .endSpec()
+        .build();
+  }
+
+  /** What all pods of a registry have in common: rights, pull Secrets, where they may run. */
+  static PodSpecBuilder pod(RegistryModel model) {
+    MirrorRegistrySpec.PodTemplate template = model.spec().podTemplate();
+    return new PodSpecBuilder()
         .withAutomountServiceAccountToken(false)
         .withEnableServiceLinks(false)
-        .withTerminationGracePeriodSeconds(90L)
         .withSecurityContext(Pods.restricted())
         .withImagePullSecrets(
             Pods.pullSecrets(
@@ -273,16 +290,7 @@ final class RegistryResources {
                     model.spec().pullSecretsRef().stream().map(LocalRef::name))))
         .withNodeSelector(template.nodeSelector().isEmpty() ? null : template.nodeSelector())
         .withTolerations(template.tolerations())
-        .withPriorityClassName(template.priorityClassName())
-        .withAffinity(affinity(model))
-        // A native sidecar: it starts before the gateway and stops after it has drained.
-        .withInitContainers(registry(model))
-        .withContainers(gateway(model))
-        .withVolumes(volumes(model))
-        .endSpec()
-        .endTemplate()
-        .endSpec()
-        .build();
+        .withPriorityClassName(template.priorityClassName());
   }
 
   private static DeploymentStrategy strategy(RegistryModel model) {
@@ -300,6 +308,24 @@ final class RegistryResources {
         .build();
   }
 
+  /** On the node of a pod that serves. */
+  static Affinity besideTheRegistry(RegistryModel model) {
+    return new AffinityBuilder()
+        .withNewPodAffinity()
+        .withRequiredDuringSchedulingIgnoredDuringExecution(beside(model))
+        .endPodAffinity()
+        .build();
+  }
+
+  private static PodAffinityTerm beside(RegistryModel model) {
+    return new PodAffinityTermBuilder()
+        .withTopologyKey("kubernetes.io/hostname")
+        .withNewLabelSelector()
+        .withMatchLabels(Labels.selector(KIND, model.names().name()))
+        .endLabelSelector()
+        .build();
+  }
+
   /**
    * A ReadWriteOnce volume is attached to one node: the new pod of a rollout must start where the
    * old one runs. The first pod is free to go anywhere (Kubernetes waives a term that a pod itself
@@ -310,26 +336,15 @@ final class RegistryResources {
     if (wanted != null) {
       return wanted;
     }
-    PodAffinityTerm beside =
-        new PodAffinityTermBuilder()
-            .withTopologyKey("kubernetes.io/hostname")
-            .withNewLabelSelector()
-            .withMatchLabels(Labels.selector(KIND, model.names().name()))
-            .endLabelSelector()
-            .build();
     if (model.tiedToOneNode()) {
-      return new AffinityBuilder()
-          .withNewPodAffinity()
-          .withRequiredDuringSchedulingIgnoredDuringExecution(beside)
-          .endPodAffinity()
-          .build();
+      return besideTheRegistry(model);
     }
     if (model.spec().replicas() > 1) {
       return new AffinityBuilder()
           .withNewPodAntiAffinity()
           .addNewPreferredDuringSchedulingIgnoredDuringExecution()
           .withWeight(100)
-          .withPodAffinityTerm(beside)
+          .withPodAffinityTerm(beside(model))
           .endPreferredDuringSchedulingIgnoredDuringExecution()
           .endPodAntiAffinity()
           .build();

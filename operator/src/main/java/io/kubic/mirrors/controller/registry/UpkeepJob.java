@@ -1,6 +1,5 @@
 package io.kubic.mirrors.controller.registry;
 
-import io.fabric8.kubernetes.api.model.AffinityBuilder;
 import io.fabric8.kubernetes.api.model.Container;
 import io.fabric8.kubernetes.api.model.ContainerBuilder;
 import io.fabric8.kubernetes.api.model.ObjectMeta;
@@ -12,7 +11,6 @@ import io.fabric8.kubernetes.api.model.VolumeBuilder;
 import io.fabric8.kubernetes.api.model.VolumeMount;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
-import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
@@ -21,7 +19,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 
 /**
  * The Job of one task, as a pure function of the model. It mounts what the registry's pods mount,
@@ -101,22 +98,10 @@ final class UpkeepJob {
   }
 
   private static PodSpec pod(RegistryModel model, UpkeepTask task, String authority) {
-    MirrorRegistrySpec.PodTemplate template = model.spec().podTemplate();
     PodSpecBuilder pod =
-        new PodSpecBuilder()
+        RegistryResources.pod(model)
             .withRestartPolicy("Never")
-            .withAutomountServiceAccountToken(false)
-            .withEnableServiceLinks(false)
             .withTerminationGracePeriodSeconds(5L)
-            .withSecurityContext(Pods.restricted())
-            .withImagePullSecrets(
-                Pods.pullSecrets(
-                    Stream.concat(
-                        model.settings().imagePullSecrets().stream(),
-                        model.spec().pullSecretsRef().stream().map(LocalRef::name))))
-            .withNodeSelector(template.nodeSelector().isEmpty() ? null : template.nodeSelector())
-            .withTolerations(template.tolerations())
-            .withPriorityClassName(template.priorityClassName())
             .withContainers(upkeep(model, task, authority))
             .withVolumes(volumes(model));
     if (task == UpkeepTask.GC) {
@@ -125,17 +110,7 @@ final class UpkeepJob {
       pod.withShareProcessNamespace(true).withInitContainers(program(model));
     }
     if (model.besideTheRegistry()) {
-      pod.withAffinity(
-          new AffinityBuilder()
-              .withNewPodAffinity()
-              .addNewRequiredDuringSchedulingIgnoredDuringExecution()
-              .withTopologyKey("kubernetes.io/hostname")
-              .withNewLabelSelector()
-              .withMatchLabels(Labels.selector(RegistryResources.KIND, model.names().name()))
-              .endLabelSelector()
-              .endRequiredDuringSchedulingIgnoredDuringExecution()
-              .endPodAffinity()
-              .build());
+      pod.withAffinity(RegistryResources.besideTheRegistry(model));
     }
     return pod.build();
   }

@@ -4,37 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
-import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
-import io.kubic.mirrors.api.v1alpha1.ResourceFile;
-import io.kubic.mirrors.controller.support.Settings;
 import java.util.List;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class RegistryResourcesTest {
-  private static final Settings SETTINGS =
-      new Settings(
-          "mirror-operator:1", "registry:3", "mirror-agents", "cluster.local", List.of(), Set.of());
-
-  private static RegistryModel model(String spec) {
-    MirrorRegistry registry =
-        ResourceFile.read(
-                """
-                apiVersion: mirrors.kubic.io/v1alpha1
-                kind: MirrorRegistry
-                metadata: {name: mirror, namespace: ns, uid: u}
-                spec: %s
-                """
-                    .formatted(spec),
-                "test.yaml",
-                MirrorRegistry.class)
-            .getFirst();
-    return RegistryModel.of(registry, SETTINGS);
-  }
-
   @Test
   void thePodsMeetTheRestrictedProfileAndHoldNoApiCredentials() {
-    Deployment deployment = RegistryResources.deployment(model("{}"), "hash");
+    Deployment deployment = RegistryResources.deployment(Models.of("{}"), "hash");
     var pod = deployment.getSpec().getTemplate().getSpec();
     assertThat(pod.getAutomountServiceAccountToken()).isFalse();
     assertThat(pod.getSecurityContext().getRunAsNonRoot()).isTrue();
@@ -51,7 +27,8 @@ class RegistryResourcesTest {
 
   @Test
   void theRegistryIsASidecarThatStopsLast() {
-    var pod = RegistryResources.deployment(model("{}"), "hash").getSpec().getTemplate().getSpec();
+    var pod =
+        RegistryResources.deployment(Models.of("{}"), "hash").getSpec().getTemplate().getSpec();
     assertThat(pod.getInitContainers())
         .singleElement()
         .satisfies(c -> assertThat(c.getRestartPolicy()).isEqualTo("Always"));
@@ -59,10 +36,10 @@ class RegistryResourcesTest {
 
   @Test
   void aNewUserOrRuleChangesNothingThatWouldRestartAPod() {
-    Deployment before = RegistryResources.deployment(model("{}"), "hash");
+    Deployment before = RegistryResources.deployment(Models.of("{}"), "hash");
     Deployment after =
         RegistryResources.deployment(
-            model(
+            Models.of(
                 "{auth: {users: [{name: alice, role: Pull, passwordSecretRef: {name: alice}}],"
                     + " acl: [{account: alice, actions: [pull]}]}}"),
             "hash");
@@ -72,14 +49,14 @@ class RegistryResourcesTest {
   @Test
   void aClaimOfOneNodeKeepsTheNewPodOfARolloutBesideTheOldOne() {
     assertThat(
-            RegistryResources.deployment(model("{}"), "hash")
+            RegistryResources.deployment(Models.of("{}"), "hash")
                 .getSpec()
                 .getTemplate()
                 .getSpec()
                 .getAffinity())
         .isNotNull();
     assertThat(
-            RegistryResources.deployment(model("{storage: {s3: {bucket: registry}}}"), "hash")
+            RegistryResources.deployment(Models.of("{storage: {s3: {bucket: registry}}}"), "hash")
                 .getSpec()
                 .getTemplate()
                 .getSpec()
@@ -89,9 +66,10 @@ class RegistryResourcesTest {
 
   @Test
   void aClaimHasNoOwnerSoThatItsEndIsDecidedAtDeletion() {
-    assertThat(RegistryResources.claim(model("{}")).getMetadata().getOwnerReferences()).isEmpty();
+    assertThat(RegistryResources.claim(Models.of("{}")).getMetadata().getOwnerReferences())
+        .isEmpty();
     assertThat(
-            RegistryResources.claim(model("{storage: {onDelete: Delete}}"))
+            RegistryResources.claim(Models.of("{storage: {onDelete: Delete}}"))
                 .getMetadata()
                 .getOwnerReferences())
         .isEmpty();
@@ -99,7 +77,7 @@ class RegistryResourcesTest {
 
   @Test
   void onlyTheGatewaysPortIsOpenToEverybody() {
-    var policy = RegistryResources.networkPolicy(model("{}")).getSpec();
+    var policy = RegistryResources.networkPolicy(Models.of("{}")).getSpec();
     assertThat(policy.getPolicyTypes()).containsExactly("Ingress", "Egress");
     assertThat(policy.getEgress()).isEmpty();
     assertThat(policy.getIngress().stream().filter(rule -> rule.getFrom().isEmpty()))
@@ -110,7 +88,7 @@ class RegistryResourcesTest {
                     .singleElement()
                     .satisfies(port -> assertThat(port.getPort().getIntVal()).isEqualTo(5000)));
     assertThat(
-            RegistryResources.networkPolicy(model("{storage: {s3: {bucket: registry}}}"))
+            RegistryResources.networkPolicy(Models.of("{storage: {s3: {bucket: registry}}}"))
                 .getSpec()
                 .getPolicyTypes())
         .containsExactly("Ingress");
@@ -126,7 +104,7 @@ class RegistryResourcesTest {
   @Test
   void theCertificateNamesServiceAddressAndExtraNames() {
     assertThat(
-            model("{endpoint: {extraNames: [mirror.example.com, 192.0.2.7]}}")
+            Models.of("{endpoint: {extraNames: [mirror.example.com, 192.0.2.7]}}")
                 .subjectAlternativeNames("10.96.0.7", List.of("old.example.com")))
         .containsExactly(
             "mirror-registry",
@@ -141,7 +119,7 @@ class RegistryResourcesTest {
 
   @Test
   void theGatewayIsToldNoSecret() {
-    String json = GatewayFiles.config(model("{}"));
+    String json = GatewayFiles.config(Models.of("{}"));
     assertThat(json).doesNotContain("password\"").contains("\"anonymousPull\" : true");
   }
 }

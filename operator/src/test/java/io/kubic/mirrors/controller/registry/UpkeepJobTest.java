@@ -5,40 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.fabric8.kubernetes.api.model.PodSpec;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
-import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
-import io.kubic.mirrors.api.v1alpha1.ResourceFile;
-import io.kubic.mirrors.controller.support.Settings;
-import java.util.List;
-import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class UpkeepJobTest {
-  private static final Settings SETTINGS =
-      new Settings("op:1", "registry:3", "agents", "cluster.local", List.of(), Set.of());
-
-  private static RegistryModel model(String spec) {
-    MirrorRegistry registry =
-        ResourceFile.read(
-                """
-                apiVersion: mirrors.kubic.io/v1alpha1
-                kind: MirrorRegistry
-                metadata: {name: mirror, namespace: ns, uid: u}
-                spec: %s
-                """
-                    .formatted(spec),
-                "test.yaml",
-                MirrorRegistry.class)
-            .getFirst();
-    return RegistryModel.of(registry, SETTINGS);
-  }
-
   private static PodSpec pod(String spec, UpkeepTask task) {
     return job(spec, task).getSpec().getTemplate().getSpec();
   }
 
   private static Job job(String spec, UpkeepTask task) {
-    return UpkeepJob.of(model(spec), task, "key", "10.0.0.1:5000");
+    return UpkeepJob.of(Models.of(spec), task, "key", "10.0.0.1:5000");
   }
 
   @Test

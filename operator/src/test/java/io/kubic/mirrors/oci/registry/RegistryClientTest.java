@@ -11,11 +11,7 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.io.IOException;
 import java.net.URI;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -36,38 +32,8 @@ class RegistryClientTest {
           + "\",\"size\":2},\"layers\":[]}";
 
   private final MockWebServer server = new MockWebServer();
-  private final List<Duration> pauses = new ArrayList<>();
-  private final Passing clock = new Passing();
-  private final Transport transport = new Transport(clock, new Random(1), this::pause, "test");
-
-  /** A clock that is ahead by all that was waited for, so that nobody has to wait. */
-  private static final class Passing extends Clock {
-    private Duration ahead = Duration.ZERO;
-
-    synchronized void pass(Duration time) {
-      ahead = ahead.plus(time);
-    }
-
-    @Override
-    public synchronized Instant instant() {
-      return Instant.now().plus(ahead);
-    }
-
-    @Override
-    public ZoneId getZone() {
-      return ZoneOffset.UTC;
-    }
-
-    @Override
-    public Clock withZone(ZoneId zone) {
-      return this;
-    }
-  }
-
-  private void pause(Duration duration) {
-    pauses.add(duration);
-    clock.pass(duration);
-  }
+  private final TestNetwork.Hurry clock = new TestNetwork.Hurry();
+  private final Transport transport = new Transport(clock, new Random(1), clock, "test");
 
   @BeforeEach
   void start() throws IOException {
@@ -258,9 +224,9 @@ class RegistryClientTest {
                 ? status(429).newBuilder().addHeader("Retry-After", "3").build()
                 : manifest(IMAGE));
     client().manifest("a", "1");
-    assertThat(pauses).contains(Duration.ofSeconds(3));
+    assertThat(clock.pauses).contains(Duration.ofSeconds(3));
     count[0] = 0;
-    pauses.clear();
+    clock.pauses.clear();
     answer(
         request -> {
           count[0]++;
@@ -268,7 +234,7 @@ class RegistryClientTest {
         });
     assertThat(reason(() -> client().manifest("a", "1"))).isEqualTo(Reason.RateLimited);
     assertThat(count[0]).isEqualTo(1);
-    assertThat(pauses).isEmpty();
+    assertThat(clock.pauses).isEmpty();
   }
 
   @Test

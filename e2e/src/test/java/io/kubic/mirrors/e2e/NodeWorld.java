@@ -11,7 +11,10 @@ import io.fabric8.kubernetes.client.Config;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.fabric8.kubernetes.client.dsl.base.PatchContext;
+import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.javaoperatorsdk.operator.Operator;
+import io.kubic.mirrors.api.v1alpha1.Api;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigStatus;
 import io.kubic.mirrors.controller.nodeconfig.NodeConfigReconciler;
@@ -94,9 +97,18 @@ final class NodeWorld implements AutoCloseable {
     cluster = Thread.ofPlatform().daemon().start(this::run);
   }
 
-  /** Time goes on for the operator alone. */
+  /** Time goes on for the operator alone, which is asked to look: its timers run by the wall. */
   void pass(Duration duration) {
     ahead = ahead.plus(duration);
+    String wish = "{\"metadata\": {\"annotations\": {\"%s\": \"%s\"}}}";
+    for (String name : applied) {
+      if (config(name) != null) {
+        admin
+            .resources(NodeRegistryConfig.class)
+            .withName(name)
+            .patch(PatchContext.of(PatchType.JSON_MERGE), wish.formatted(Api.RECONCILE_AT, ahead));
+      }
+    }
   }
 
   private void node(String name, boolean ready) {

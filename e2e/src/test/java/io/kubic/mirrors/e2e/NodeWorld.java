@@ -102,11 +102,16 @@ final class NodeWorld implements AutoCloseable {
     ahead = ahead.plus(duration);
     String wish = "{\"metadata\": {\"annotations\": {\"%s\": \"%s\"}}}";
     for (String name : applied) {
-      if (config(name) != null) {
+      try {
         admin
             .resources(NodeRegistryConfig.class)
             .withName(name)
             .patch(PatchContext.of(PatchType.JSON_MERGE), wish.formatted(Api.RECONCILE_AT, ahead));
+      } catch (KubernetesClientException e) {
+        // One that was deleted may have gone by now, of itself.
+        if (e.getCode() != 404) {
+          throw e;
+        }
       }
     }
   }

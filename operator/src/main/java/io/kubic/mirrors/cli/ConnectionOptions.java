@@ -86,6 +86,7 @@ final class ConnectionOptions implements AutoCloseable {
   private boolean verbose;
 
   private @Nullable Transport transport;
+  private int processes = 1;
 
   boolean isQuiet() {
     return quiet;
@@ -98,6 +99,11 @@ final class ConnectionOptions implements AutoCloseable {
   /** The number of {@code --concurrency}. */
   Optional<Integer> concurrency() {
     return Optional.ofNullable(concurrency);
+  }
+
+  /** So many processes like this one keep to the limits of the sources together. */
+  void shareSources(int count) {
+    processes = count;
   }
 
   /**
@@ -197,6 +203,7 @@ final class ConnectionOptions implements AutoCloseable {
       proxyLogin = login(directory, "proxy-username", "proxy-password");
     }
     MirrorListSpec.Limits limits = source.limits();
+    Integer rate = limits.requestsPerSecond();
     return connection
         .withCredentials(credentials)
         .withTrust(new Trust(authorities, client, source.tls().insecureSkipVerify()))
@@ -204,11 +211,12 @@ final class ConnectionOptions implements AutoCloseable {
         .withRetry(retry(retry))
         .withLimits(
             new Connection.Limits(
-                concurrency().orElse(limits.maxConcurrent()),
-                limits.requestsPerSecond(),
-                limits.minRemaining(),
-                GoDuration.parse(limits.timeout(), "limits.timeout"),
-                limits.tokenRealms()));
+                    concurrency().orElse(limits.maxConcurrent()),
+                    rate == null ? null : rate.doubleValue(),
+                    limits.minRemaining(),
+                    GoDuration.parse(limits.timeout(), "limits.timeout"),
+                    limits.tokenRealms())
+                .shared(processes));
   }
 
   private static Retry retry(MirrorListSpec.Retry retry) {

@@ -195,6 +195,7 @@ final class SyncCommand implements Callable<Integer> {
     Selector selector = Selector.compile(wanted);
     RegistryClient target = open.target(to, wanted.retry());
     target.ping();
+    open.shareSources(shard().count());
     Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();
     for (MirrorListSpec.Source source : wanted.sources()) {
       clients.put(source, open.source(source, wanted.retry()));

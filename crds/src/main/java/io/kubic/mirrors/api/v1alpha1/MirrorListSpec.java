@@ -261,7 +261,11 @@ public record MirrorListSpec(
           @Min(1)
           @Max(64)
           Integer maxConcurrent,
-      @Min(1) @Max(10000) @Nullable Integer requestsPerSecond,
+      @JsonPropertyDescription(
+              "Requests of a whole run to the registry, those for tokens and repeated ones counted.")
+          @Min(1)
+          @Max(10000)
+          @Nullable Integer requestsPerSecond,
       @JsonPropertyDescription("Requests of the upstream's quota that are left to others.")
           @Default("5")
           @Min(0)

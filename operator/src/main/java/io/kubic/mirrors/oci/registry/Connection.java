@@ -45,14 +45,14 @@ public record Connection(
    *
    * @param maxConcurrent requests at once, at most half of them transfers; uploads count by
    *     themselves
-   * @param requestsPerSecond null for no limit
+   * @param requestsPerSecond may be less than one; null for no limit
    * @param minRemaining pulls of the registry's quota that are left to others
    * @param timeout for connecting, for the first byte, and for any answer but a blob's
    * @param tokenRealms further hosts, {@code host[:port]}, that may ask for the credentials
    */
   public record Limits(
       int maxConcurrent,
-      @Nullable Integer requestsPerSecond,
+      @Nullable Double requestsPerSecond,
       int minRemaining,
       Duration timeout,
       List<String> tokenRealms) {
@@ -61,6 +61,24 @@ public record Connection(
       if (maxConcurrent < 1 || !timeout.isPositive()) {
         throw new IllegalArgumentException("limits: maxConcurrent or timeout out of range");
       }
+      if (requestsPerSecond != null && !(requestsPerSecond > 0)) {
+        throw new IllegalArgumentException("limits: requestsPerSecond out of range");
+      }
+    }
+
+    /**
+     * The share of one of several processes that together keep to these limits. Each has one
+     * request at once at least.
+     *
+     * @param processes at least 1
+     */
+    public Limits shared(int processes) {
+      return new Limits(
+          Math.max(1, maxConcurrent / processes),
+          requestsPerSecond == null ? null : Double.valueOf(requestsPerSecond / processes),
+          minRemaining,
+          timeout,
+          tokenRealms);
     }
 
     /** 32 at once, one minute. */

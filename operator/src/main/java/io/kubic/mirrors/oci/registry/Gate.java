@@ -30,7 +30,7 @@ final class Gate {
   private final Shrinking downloads;
   private final Shrinking uploads;
   private final ReentrantLock lock = new ReentrantLock();
-  private Connection.Limits limits;
+  private volatile Connection.Limits limits;
   private Duration patience;
   private int atOnce;
   private Instant slowedUntil = Instant.MIN;
@@ -116,12 +116,12 @@ final class Gate {
     try {
       int at = Math.min(limits.maxConcurrent(), more.maxConcurrent());
       lower(at);
-      Integer rate = limits.requestsPerSecond();
-      Integer other = more.requestsPerSecond();
+      Double rate = limits.requestsPerSecond();
+      Double other = more.requestsPerSecond();
       limits =
           new Connection.Limits(
               at,
-              rate == null ? other : other == null ? rate : Integer.valueOf(Math.min(rate, other)),
+              rate == null ? other : other == null ? rate : Double.valueOf(Math.min(rate, other)),
               Math.max(limits.minRemaining(), more.minRemaining()),
               limits.timeout(),
               limits.tokenRealms());
@@ -163,11 +163,7 @@ final class Gate {
       throw cancelled(object);
     }
     try {
-      Duration wait = reserve(object);
-      while (wait.isPositive()) {
-        pause.pause(wait);
-        wait = untilOpen();
-      }
+      await(object);
       return new Permit(use);
     } catch (InterruptedException e) {
       release(use);
@@ -175,6 +171,32 @@ final class Gate {
     } catch (RegistryException e) {
       release(use);
       throw e;
+    }
+  }
+
+  /**
+   * Waits before a further request under a permit that is held already, or to the registry's own
+   * token realm: each request counts, whatever it is for.
+   *
+   * @throws RegistryException as {@link #enter}
+   */
+  void pace(String object) {
+    if (limits.requestsPerSecond() == null) {
+      return;
+    }
+    try {
+      await(object);
+    } catch (InterruptedException e) {
+      throw cancelled(object);
+    }
+  }
+
+  private void await(String object) throws InterruptedException {
+    Duration wait = reserve(object);
+    while (wait.isPositive()) {
+      pause.pause(wait);
+      // Closed meanwhile: all who waited would go at once then, so each takes a turn anew.
+      wait = isClosed() ? reserve(object) : Duration.ZERO;
     }
   }
 
@@ -355,10 +377,10 @@ final class Gate {
                 registry + " asked to be left alone until " + closedUntil.truncatedTo(SECONDS))
             .asFinal();
       }
-      Integer rate = limits.requestsPerSecond();
+      Double rate = limits.requestsPerSecond();
       if (rate != null) {
         at = nextSlot.isAfter(at) ? nextSlot : at;
-        nextSlot = at.plusNanos(1_000_000_000L / rate);
+        nextSlot = at.plusNanos((long) Math.ceil(1e9 / rate));
       }
       return Duration.between(now, at);
     } finally {
@@ -366,12 +388,10 @@ final class Gate {
     }
   }
 
-  private Duration untilOpen() {
+  private boolean isClosed() {
     lock.lock();
     try {
-      return closedUntil.equals(Instant.MIN)
-          ? Duration.ZERO
-          : Duration.between(clock.instant(), closedUntil);
+      return closedUntil.isAfter(clock.instant());
     } finally {
       lock.unlock();
     }

@@ -138,6 +138,7 @@ final class Wire {
         if (better.isPresent()) {
           answer.endDeadline();
           answer.response().close();
+          gate.pace(ask.object);
           answer = exchange(ask, url, better, permit);
         }
       }
@@ -202,6 +203,9 @@ final class Wire {
       }
       Optional<Secret> authorization =
           isOwn(to) ? auth.header(ask.scopes, ask.repository, ask.object) : Optional.empty();
+      if (isOwn(to)) {
+        gate.pace(ask.object);
+      }
       answer = exchange(ask, to, authorization, permit);
     }
     return answer;
@@ -282,7 +286,9 @@ final class Wire {
   private Response askRealm(Request request, String object) throws IOException {
     HttpUrl url = request.url();
     boolean own = bases.stream().anyMatch(base -> base.host().equals(url.host()));
-    if (!own) {
+    if (own) {
+      gate.pace(object);
+    } else {
       guard.check(url);
     }
     requests.incrementAndGet();

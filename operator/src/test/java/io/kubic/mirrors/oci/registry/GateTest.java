@@ -16,6 +16,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import okhttp3.Headers;
 import org.junit.jupiter.api.Test;
 
@@ -105,7 +106,50 @@ class GateTest {
     }
   }
 
-  private static Connection limited(int perSecond, int kept) {
+  @Test
+  void whoWaitedWhileTheRegistryWasClosedKeepsThePaceWhenItOpens() {
+    TestNetwork.Hurry hurry = new TestNetwork.Hurry();
+    Gate[] paced = new Gate[1];
+    AtomicBoolean closed = new AtomicBoolean();
+    paced[0] =
+        new Gate(
+            limited(10, 0),
+            hurry,
+            duration -> {
+              if (closed.compareAndSet(false, true)) {
+                paced[0].closeFor(Duration.ofSeconds(5));
+              }
+              hurry.pause(duration);
+            });
+    Instant start = hurry.instant();
+    paced[0].enter(Gate.Use.REQUEST, "goes at once").close();
+    paced[0].enter(Gate.Use.REQUEST, "is overtaken by the closing").close();
+    assertThat(Duration.between(start, hurry.instant()))
+        .isBetween(Duration.ofMillis(5000), Duration.ofMillis(5900));
+    Instant open = hurry.instant();
+    for (int i = 0; i < 10; i++) {
+      paced[0].enter(Gate.Use.REQUEST, "comes after it").close();
+    }
+    assertThat(Duration.between(open, hurry.instant())).isGreaterThan(Duration.ofMillis(970));
+  }
+
+  @Test
+  void severalProcessesHaveTheLimitsTogether() {
+    Connection.Limits one =
+        new Connection.Limits(8, 2.0, 5, Duration.ofMinutes(1), List.of()).shared(4);
+    assertThat(one.maxConcurrent()).isEqualTo(2);
+    assertThat(one.requestsPerSecond()).isEqualTo(0.5);
+    assertThat(Connection.Limits.standard().shared(64).maxConcurrent()).isEqualTo(1);
+    TestNetwork.Hurry hurry = new TestNetwork.Hurry();
+    Gate slow = new Gate(Connection.to("r.example").withLimits(one), hurry, hurry);
+    Instant start = hurry.instant();
+    for (int i = 0; i < 4; i++) {
+      slow.enter(Gate.Use.REQUEST, "test").close();
+    }
+    assertThat(Duration.between(start, hurry.instant())).isGreaterThan(Duration.ofMillis(5990));
+  }
+
+  private static Connection limited(double perSecond, int kept) {
     return Connection.to("registry.example.com")
         .withLimits(new Connection.Limits(4, perSecond, kept, Duration.ofMinutes(1), List.of()));
   }

@@ -11,6 +11,7 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Listing;
+import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
@@ -262,7 +263,10 @@ final class SyncCommand implements Callable<Integer> {
       }
       done.problems().forEach(this::warn);
       show(done);
-      terminate(done.report().termination(plan, selection.sources(), done.reportRef()));
+      terminate(
+          done.report()
+              .termination(plan, selection.sources(), done.reportRef())
+              .withQuotas(registry -> quota(clients, registry)));
       return exitCode(done.report(), selection);
     }
   }
@@ -393,6 +397,15 @@ final class SyncCommand implements Callable<Integer> {
       throw new IllegalStateException("no client for " + source.registry());
     }
     return client;
+  }
+
+  /** What a registry told of its limits to any of its clients, which share them. */
+  private static Optional<Quota> quota(
+      Map<MirrorListSpec.Source, RegistryClient> clients, String registry) {
+    return clients.values().stream()
+        .filter(client -> client.name().equals(registry))
+        .findFirst()
+        .flatMap(RegistryClient::quota);
   }
 
   private int refuse(String why) {

@@ -2,6 +2,8 @@ package io.kubic.mirrors.sync;
 
 import io.kubic.mirrors.list.Selection;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -79,6 +81,21 @@ public record Report(Termination.Summary summary, List<Outcome> images, boolean 
                         s.selected()))
             .toList(),
         reportRef,
-        null);
+        null,
+        null,
+        reasons(),
+        null,
+        List.of());
+  }
+
+  /** How many failed for which reason, by the reason's name. */
+  private Map<String, Integer> reasons() {
+    Map<String, Integer> counts = new TreeMap<>();
+    for (Outcome outcome : images) {
+      if (outcome.result() == Outcome.Result.Failed) {
+        counts.merge(String.valueOf(outcome.reason()), 1, Integer::sum);
+      }
+    }
+    return counts;
   }
 }

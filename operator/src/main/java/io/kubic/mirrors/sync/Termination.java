@@ -5,14 +5,17 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.oci.Reason;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +27,9 @@ import org.jspecify.annotations.Nullable;
  * @param complete whether everything that should be listed could be listed
  * @param error why there was no run at all
  * @param bundle that was written or taken
+ * @param reasons how many failed for which reason, of all failures, by the reason's name
+ * @param lockRef what spec.lock.image may name to have exactly these digests again
+ * @param parts of a run in several pods, in their order
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
 public record Termination(
@@ -35,7 +41,10 @@ public record Termination(
     List<Source> sources,
     @Nullable String reportRef,
     @Nullable Failed error,
-    @Nullable Bundle bundle) {
+    @Nullable Bundle bundle,
+    Map<String, Integer> reasons,
+    @Nullable String lockRef,
+    List<Part> parts) {
   /** The most that Kubernetes keeps. */
   public static final int MAX_BYTES = 4096;
 
@@ -49,9 +58,11 @@ public record Termination(
   public Termination {
     failures = failures == null ? List.of() : List.copyOf(failures);
     sources = sources == null ? List.of() : List.copyOf(sources);
+    reasons = reasons == null ? Map.of() : Collections.unmodifiableMap(new TreeMap<>(reasons));
+    parts = parts == null ? List.of() : List.copyOf(parts);
   }
 
-  /** A run without a bundle. */
+  /** A run without a bundle and without a lock, whose failures are all told. */
   public Termination(
       @Nullable String hash,
       @Nullable Planned plan,
@@ -61,12 +72,60 @@ public record Termination(
       List<Source> sources,
       @Nullable String reportRef,
       @Nullable Failed error) {
-    this(hash, plan, summary, complete, failures, sources, reportRef, error, null);
+    this(
+        hash,
+        plan,
+        summary,
+        complete,
+        failures,
+        sources,
+        reportRef,
+        error,
+        null,
+        counted(failures),
+        null,
+        List.of());
+  }
+
+  private static Map<String, Integer> counted(List<Failure> failures) {
+    Map<String, Integer> counts = new TreeMap<>();
+    failures.forEach(failure -> counts.merge(failure.reason(), 1, Integer::sum));
+    return counts;
   }
 
   /** The same with a bundle, and what it has of which registry. */
   public Termination with(@Nullable Bundle written, List<Source> of) {
-    return new Termination(hash, plan, summary, complete, failures, of, reportRef, error, written);
+    return new Termination(
+        hash, plan, summary, complete, failures, of, reportRef, error, written, reasons, lockRef,
+        parts);
+  }
+
+  /** The same with a lock. */
+  public Termination withLock(@Nullable String lock) {
+    return new Termination(
+        hash, plan, summary, complete, failures, sources, reportRef, error, bundle, reasons, lock,
+        parts);
+  }
+
+  /**
+   * The same with what registries told of their limits.
+   *
+   * @param quotas by the registry's name
+   */
+  public Termination withQuotas(Function<String, Optional<Quota>> quotas) {
+    return with(
+        bundle,
+        sources.stream()
+            .map(
+                source ->
+                    new Source(
+                        source.registry(),
+                        source.name(),
+                        source.repositories(),
+                        source.tags(),
+                        source.selected(),
+                        quotas.apply(source.registry()).orElse(source.rateLimit())))
+            .toList());
   }
 
   /** A bundle; status.bundle says what the fields mean. */
@@ -118,8 +177,35 @@ public record Termination(
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Failure(String image, String reason, @Nullable String message, int attempts) {}
 
-  /** What one source offered. */
-  public record Source(String registry, String name, int repositories, int tags, int selected) {}
+  /** What one source offered, and what its registry told of its limits. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Source(
+      String registry,
+      String name,
+      int repositories,
+      int tags,
+      int selected,
+      @Nullable Quota rateLimit) {
+    /** A source whose registry told of no limits. */
+    public Source(String registry, String name, int repositories, int tags, int selected) {
+      this(registry, name, repositories, tags, selected, null);
+    }
+  }
+
+  /**
+   * What one of several pods did.
+   *
+   * @param reportRef null when it left none
+   * @param error null when there was a run
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Part(
+      int index,
+      int done,
+      int total,
+      int failed,
+      @Nullable String reportRef,
+      @Nullable String error) {}
 
   /** Why there was no run. */
   public record Failed(String reason, String message) {}
@@ -135,17 +221,29 @@ public record Termination(
     Planned plan = new Planned(0, 0, 0, 0, 0);
     Summary sum = new Summary(0, 0, 0, 0, 0, 0, 0, 0);
     StringBuilder hashes = new StringBuilder();
+    Map<String, Integer> reasons = new TreeMap<>();
+    List<Part> told = new ArrayList<>();
     boolean complete = true;
     for (int i = 0; i < parts.size(); i++) {
       Termination part =
           parts.get(i).orElse(of(Reason.Internal.name(), "it left no report; see its pod's log"));
       complete &= part.complete();
+      part.reasons().forEach((reason, count) -> reasons.merge(reason, count, Integer::sum));
+      told.add(
+          new Part(
+              i,
+              part.done(),
+              part.total(),
+              part.summary() == null ? 0 : part.summary().failed(),
+              part.reportRef(),
+              part.error() == null ? null : part.error().reason()));
       hashes.append(part.hash()).append('\n');
       failures.addAll(part.failures());
       Failed error = part.error();
       if (error != null) {
         String name = "part " + i + " of " + parts.size();
         failures.add(new Failure(name, error.reason(), error.message(), 1));
+        reasons.merge(error.reason(), 1, Integer::sum);
         sum = plus(sum, new Summary(0, 0, 1, 0, 0, 0, 0, 0));
       }
       if (part.plan() != null) {
@@ -167,13 +265,23 @@ public record Termination(
         complete,
         failures,
         List.copyOf(sources.values()),
-        parts.stream()
-            .flatMap(Optional::stream)
-            .map(Termination::reportRef)
-            .filter(Objects::nonNull)
-            .findFirst()
-            .orElse(null),
-        null);
+        first(parts, Termination::reportRef),
+        null,
+        null,
+        reasons,
+        first(parts, Termination::lockRef),
+        told);
+  }
+
+  private static @Nullable String first(
+      List<Optional<Termination>> parts, Function<Termination, @Nullable String> what) {
+    for (Optional<Termination> part : parts) {
+      String value = part.map(what).orElse(null);
+      if (value != null) {
+        return value;
+      }
+    }
+    return null;
   }
 
   private static Planned plus(Planned a, Planned b) {
@@ -204,7 +312,8 @@ public record Termination(
         a.name(),
         Math.max(a.repositories(), b.repositories()),
         a.tags() + b.tags(),
-        a.selected() + b.selected());
+        a.selected() + b.selected(),
+        Quota.merged(a.rateLimit(), b.rateLimit()));
   }
 
   /** Whether all was listed and every image is as it should be. */
@@ -238,9 +347,7 @@ public record Termination(
         return json;
       }
       if (keep == 0) {
-        return bytes(
-            new Termination(
-                hash, plan, summary, complete, List.of(), List.of(), reportRef, error, bundle));
+        return bytes(withFailures(List.of()).with(bundle, List.of()));
       }
     }
   }
@@ -255,7 +362,9 @@ public record Termination(
   }
 
   private Termination withFailures(List<Failure> some) {
-    return new Termination(hash, plan, summary, complete, some, sources, reportRef, error, bundle);
+    return new Termination(
+        hash, plan, summary, complete, some, sources, reportRef, error, bundle, reasons, lockRef,
+        parts);
   }
 
   private static byte[] bytes(Termination termination) {

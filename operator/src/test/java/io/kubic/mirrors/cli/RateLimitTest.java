@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.MediaTypes;
+import io.kubic.mirrors.sync.Termination;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -44,6 +45,7 @@ class RateLimitTest {
   private final List<Long> arrivals = Collections.synchronizedList(new ArrayList<>());
   private final List<String> asked = Collections.synchronizedList(new ArrayList<>());
   private long began;
+  private boolean told;
 
   @BeforeEach
   void start() throws IOException {
@@ -52,7 +54,14 @@ class RateLimitTest {
         request -> {
           arrivals.add(System.nanoTime());
           asked.add(request.getUrl().encodedPath());
-          return upstream(request);
+          MockResponse answer = upstream(request);
+          return told
+              ? answer
+                  .newBuilder()
+                  .addHeader("ratelimit-limit", "100;w=3600")
+                  .addHeader("ratelimit-remaining", "77;w=3600")
+                  .build()
+              : answer;
         });
     answer(target, RateLimitTest::target);
     upstream.start();
@@ -208,6 +217,24 @@ class RateLimitTest {
     assertThat(run("sync", "-f", list(), "--to", to(), "--plain-http", "-q")).contains("15 copied");
     assertThat(asked).contains("/token").anyMatch(path -> path.startsWith("/storage/"));
     assertPaced(PER_SECOND, 30);
+  }
+
+  @Test
+  void aRunTellsWhatTheRegistryToldOfItsLimits() throws IOException {
+    told = true;
+    Path log = directory.resolve("log");
+    run("sync", "-f", list(), "--to", to(), "--plain-http", "-q", "--termination-log", "" + log);
+    assertThat(Termination.parse(Files.readString(log)).orElseThrow().sources())
+        .hasSize(2)
+        .extracting(Termination.Source::rateLimit)
+        .allSatisfy(
+            quota -> {
+              assertThat(quota.limit()).isEqualTo(100);
+              assertThat(quota.window()).isEqualTo(3600);
+              // The last answer's word, less what was spent since.
+              assertThat(quota.remaining()).isBetween(60, 77);
+              assertThat(quota.throttled()).isZero();
+            });
   }
 
   @Test

@@ -3,7 +3,10 @@ package io.kubic.mirrors.api.v1alpha1;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import io.fabric8.generator.annotation.Required;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** What the operator last saw of a list. */
@@ -27,6 +30,12 @@ public record MirrorListStatus(
     @JsonPropertyDescription("The Job of the current or last run.") @Nullable String job,
     @JsonPropertyDescription("The report of the last run, an OCI artifact in the mirror.")
         @Nullable String reportRef,
+    @JsonPropertyDescription(
+            "The digests of the last run that copied everything, an OCI artifact in the mirror:"
+                + " what spec.lock.image may name.")
+        @Nullable String lockRef,
+    @JsonPropertyDescription("Of a run in several pods: what each of them did.") List<Shard> shards,
+    @JsonPropertyDescription("The last runs, the newest first; at most ten.") List<Run> history,
     @JsonPropertyDescription("Hash of the selection that the last successful run copied.")
         @Nullable String syncedHash,
     @JsonPropertyDescription("The bundle that was last written or taken.")
@@ -36,6 +45,8 @@ public record MirrorListStatus(
     conditions = conditions == null ? List.of() : List.copyOf(conditions);
     failures = failures == null ? List.of() : List.copyOf(failures);
     sources = sources == null ? List.of() : List.copyOf(sources);
+    shards = shards == null ? List.of() : List.copyOf(shards);
+    history = history == null ? List.of() : List.copyOf(history);
   }
 
   /** A bundle. */
@@ -101,5 +112,55 @@ public record MirrorListStatus(
       @Required String name,
       @Nullable Integer repositories,
       @Nullable Integer tags,
-      @Nullable Integer selected) {}
+      @Nullable Integer selected,
+      @JsonPropertyDescription("What the registry told of its limits in the last run.")
+          @Nullable RateLimit rateLimit) {}
+
+  /** Limits as a registry tells them. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record RateLimit(
+      @JsonPropertyDescription("Pulls in each window.") @Nullable Integer limit,
+      @JsonPropertyDescription("Pulls that were left at the end of the run.")
+          @Nullable Integer remaining,
+      @JsonPropertyDescription("As in 6h.") @Nullable String window,
+      @JsonPropertyDescription("Requests that were refused as too many.")
+          @Nullable Integer throttled) {}
+
+  /** One pod's part of a run. */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Shard(
+      @Required Integer index,
+      @JsonPropertyDescription("done/total.") @Nullable String images,
+      @Nullable Integer failed,
+      @JsonPropertyDescription("Why it had no run.") @Nullable String reason,
+      @JsonPropertyDescription("Its report, an OCI artifact in the mirror.")
+          @Nullable String reportRef) {}
+
+  /** How a run ended. */
+  public enum Result {
+    Succeeded,
+    Failed,
+    AwaitingApproval
+  }
+
+  /** A run that ended. */
+  @JsonInclude(JsonInclude.Include.NON_EMPTY)
+  public record Run(
+      @Required String job,
+      @JsonPropertyDescription("When it ended.") @Nullable String time,
+      @JsonPropertyDescription("How long it took, as in 3m20s.") @Nullable String duration,
+      @Nullable Result result,
+      @JsonPropertyDescription("Why it failed.") @Nullable String reason,
+      @Nullable Integer copied,
+      @Nullable Integer skipped,
+      @Nullable Integer failed,
+      @Nullable Integer drifted,
+      @Nullable Integer pruned,
+      @Nullable Integer referrers,
+      @JsonPropertyDescription("Bytes that were written to the mirror.") @Nullable Long bytes,
+      @JsonPropertyDescription("How many failed for which reason.") Map<String, Integer> failures) {
+    public Run {
+      failures = failures == null ? Map.of() : Collections.unmodifiableMap(new TreeMap<>(failures));
+    }
+  }
 }

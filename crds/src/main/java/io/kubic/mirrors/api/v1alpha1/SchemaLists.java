@@ -22,6 +22,8 @@ public final class SchemaLists implements SchemaCustomizer.Customizer {
           Map.entry("certificates", List.of("sha256")),
           Map.entry("caHashes", List.of("sha256")),
           Map.entry("failures", List.of("image")),
+          Map.entry("shards", List.of("index")),
+          Map.entry("history", List.of("job")),
           Map.entry("failingNodes", List.of("name")),
           Map.entry("previous", List.of("url")));
 

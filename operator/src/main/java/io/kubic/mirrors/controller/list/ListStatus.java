@@ -35,22 +35,23 @@ final class ListStatus {
           DRIFTED,
           RATE_LIMITED,
           TARGET_FULL);
-  private static final int MAX_FAILURES = 20;
 
   private final MirrorListStatus old;
   private final long generation;
+  private final int keep;
   private final Conditions conditions;
 
   ListStatus(MirrorList list, Clock clock) {
     old = list.getStatus() == null ? empty() : list.getStatus();
     generation = list.getMetadata().getGeneration();
+    keep = list.getSpec().historyLimit();
     conditions = new Conditions(old.conditions(), generation, clock);
   }
 
   static MirrorListStatus empty() {
     return new MirrorListStatus(
         null, null, List.of(), null, null, null, null, null, List.of(), List.of(), null, null, null,
-        null, null, null, null);
+        null, null, null, List.of(), List.of(), null, null);
   }
 
   /** What stands in the status now, without the conditions of others. */
@@ -72,6 +73,9 @@ final class ListStatus {
         s.nextSyncTime(),
         s.job(),
         s.reportRef(),
+        s.lockRef(),
+        s.shards(),
+        s.history(),
         s.syncedHash(),
         s.bundle());
   }
@@ -150,7 +154,7 @@ final class ListStatus {
             old.conditions(),
             old.images(),
             old.size(),
-            told.map(ListStatus::plan).orElse(old.plan()),
+            told.map(RunRecord::plan).orElse(old.plan()),
             progress.orElse(job.getMetadata().getName().equals(old.job()) ? old.progress() : null),
             old.summary(),
             old.failures(),
@@ -160,6 +164,9 @@ final class ListStatus {
             old.nextSyncTime(),
             job.getMetadata().getName(),
             old.reportRef(),
+            old.lockRef(),
+            old.shards(),
+            old.history(),
             old.syncedHash(),
             old.bundle()),
         null);
@@ -242,6 +249,22 @@ final class ListStatus {
           repeat(TARGET_FULL);
         });
     Termination r = result.orElse(null);
+    List<MirrorListStatus.Source> sources = r == null ? old.sources() : RunRecord.sources(r);
+    List<MirrorListStatus.Shard> shards = r == null ? List.of() : RunRecord.shards(r);
+    List<MirrorListStatus.Run> history =
+        RunRecord.history(
+            old.history(),
+            RunRecord.run(
+                job,
+                result,
+                at,
+                waits
+                    ? MirrorListStatus.Result.AwaitingApproval
+                    : successful
+                        ? MirrorListStatus.Result.Succeeded
+                        : MirrorListStatus.Result.Failed,
+                waits || successful ? null : conditions.reason(Conditions.READY)),
+            keep);
     MirrorListStatus told =
         new MirrorListStatus(
             null,
@@ -249,39 +272,19 @@ final class ListStatus {
             List.of(),
             r == null || waits ? old.images() : r.done() + "/" + r.total(),
             waits ? old.size() : wholeSize(r),
-            r == null || r.plan() == null ? old.plan() : plan(r),
+            r == null || r.plan() == null ? old.plan() : RunRecord.plan(r),
             null,
-            r == null || r.summary() == null
-                ? old.summary()
-                : new MirrorListStatus.Summary(
-                    r.summary().copied(),
-                    r.summary().skipped(),
-                    r.summary().failed(),
-                    r.summary().drifted(),
-                    r.summary().pruned(),
-                    r.summary().referrers()),
-            r == null
-                ? List.of()
-                : r.failures().stream()
-                    .limit(MAX_FAILURES)
-                    .map(
-                        f ->
-                            new MirrorListStatus.Failure(
-                                f.image(), f.reason(), f.message(), f.attempts()))
-                    .toList(),
-            r == null
-                ? old.sources()
-                : r.sources().stream()
-                    .map(
-                        s ->
-                            new MirrorListStatus.Source(
-                                s.registry(), s.name(), s.repositories(), s.tags(), s.selected()))
-                    .toList(),
+            r == null || r.summary() == null ? old.summary() : RunRecord.summary(r),
+            r == null ? List.of() : RunRecord.failures(r, sources, shards, history),
+            sources,
             at.toString(),
             successful ? at.toString() : old.lastSuccessfulTime(),
             null,
             name,
             r == null || r.reportRef() == null ? old.reportRef() : r.reportRef(),
+            r == null || r.lockRef() == null ? old.lockRef() : r.lockRef(),
+            shards,
+            history,
             specHash,
             bundle(r));
     return with(told, next.map(Instant::toString).orElse(null), request);
@@ -381,19 +384,6 @@ final class ListStatus {
     return text.toString();
   }
 
-  private static MirrorListStatus.@Nullable Plan plan(Termination told) {
-    Termination.Planned plan = told.plan();
-    return plan == null
-        ? null
-        : new MirrorListStatus.Plan(
-            told.hash(),
-            plan.repositories(),
-            plan.images(),
-            plan.bytes(),
-            plan.bytesToTransfer(),
-            plan.pruneCandidates());
-  }
-
   /** Conditions that a state does not touch stay as they are. */
   private void carry() {
     repeat(AWAITING_APPROVAL);
@@ -432,6 +422,9 @@ final class ListStatus {
         next,
         s.job(),
         s.reportRef(),
+        s.lockRef(),
+        s.shards(),
+        s.history(),
         s.syncedHash(),
         s.bundle());
   }

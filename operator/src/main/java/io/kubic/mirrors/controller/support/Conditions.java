@@ -77,6 +77,15 @@ public final class Conditions {
     return before != null && before.holds();
   }
 
+  /** The reason of a condition that was set. */
+  public String reason(String type) {
+    Condition condition = now.get(type);
+    if (condition == null) {
+      throw new IllegalStateException(type + " was not set");
+    }
+    return condition.reason();
+  }
+
   /** Whether a condition of this type was set. */
   public boolean has(String type) {
     return now.containsKey(type);

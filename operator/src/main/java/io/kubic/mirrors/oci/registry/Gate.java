@@ -2,12 +2,14 @@ package io.kubic.mirrors.oci.registry;
 
 import static java.time.temporal.ChronoUnit.SECONDS;
 
+import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
@@ -40,6 +42,9 @@ final class Gate {
   private volatile boolean pulled;
   private int remaining = -1;
   private Instant remainingUntil = Instant.MAX;
+  private int limit = -1;
+  private int window = -1;
+  private int throttled;
 
   /** A semaphore that can lose permits. */
   private static final class Shrinking extends Semaphore {
@@ -98,6 +103,7 @@ final class Gate {
   void slow() {
     lock.lock();
     try {
+      throttled++;
       Instant now = clock.instant();
       // Many are refused together: that is one refusal.
       if (!now.isBefore(slowedUntil)) {
@@ -250,7 +256,8 @@ final class Gate {
   /**
    * Notes what a registry says about its quota: {@code ratelimit-remaining: 76;w=21600} as Docker
    * Hub does, with {@code ratelimit-reset} in seconds where there is one, or the single field of
-   * draft-ietf-httpapi-ratelimit-headers, {@code RateLimit: "default";r=76;t=30}.
+   * draft-ietf-httpapi-ratelimit-headers, {@code RateLimit: "default";r=76;t=30}, whose {@code
+   * RateLimit-Policy: "default";q=100;w=60} tells the whole.
    */
   void quota(Headers headers) {
     int left = number(headers.get("ratelimit-remaining"), 0);
@@ -263,8 +270,12 @@ final class Gate {
     if (left < 0) {
       return;
     }
+    String whole = headers.get("ratelimit-limit");
+    String policy = headers.get("ratelimit-policy");
     lock.lock();
     try {
+      limit = first(number(whole, 0), parameter(policy, "q"), parameter(combined, "limit"), limit);
+      window = first(parameter(whole, "w"), parameter(policy, "w"), window);
       // Answers come in any order: an older one knows nothing of what was spent since. Only a jump
       // by more than can be under way is a new quota.
       boolean late = left > remaining && left - remaining <= limits.maxConcurrent();
@@ -277,7 +288,20 @@ final class Gate {
     }
   }
 
-  private static int parameter(String header, String name) {
+  /** The first that is known. */
+  private static int first(int... values) {
+    for (int value : values) {
+      if (value >= 0) {
+        return value;
+      }
+    }
+    return -1;
+  }
+
+  private static int parameter(@Nullable String header, String name) {
+    if (header == null) {
+      return -1;
+    }
     String text = header.toLowerCase(Locale.ROOT);
     for (int at = text.indexOf(name + "="); at >= 0; at = text.indexOf(name + "=", at + 1)) {
       if (at == 0 || !Character.isLetterOrDigit(text.charAt(at - 1))) {
@@ -309,6 +333,25 @@ final class Gate {
     try {
       boolean known = remaining >= 0 && clock.instant().isBefore(remainingUntil);
       return known ? OptionalInt.of(remaining) : OptionalInt.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** All that the registry told of its limits so far; empty when it told nothing. */
+  Optional<Quota> quota() {
+    lock.lock();
+    try {
+      if (remaining < 0 && throttled == 0) {
+        return Optional.empty();
+      }
+      OptionalInt left = remaining();
+      return Optional.of(
+          new Quota(
+              limit < 0 ? null : Integer.valueOf(limit),
+              left.isEmpty() ? null : Integer.valueOf(left.getAsInt()),
+              window < 0 ? null : Integer.valueOf(window),
+              throttled));
     } finally {
       lock.unlock();
     }

@@ -8,6 +8,7 @@ import io.kubic.mirrors.oci.ImageStore.BlobWrite;
 import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
+import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
@@ -70,6 +71,14 @@ public final class RegistryClient implements ImageStore {
   /** What is left of the registry's quota of pulls, as it said last. */
   public OptionalInt quotaRemaining() {
     return wire.gate().remaining();
+  }
+
+  /**
+   * What the registry told of its limits so far, to all clients of this process; empty when it told
+   * nothing.
+   */
+  public Optional<Quota> quota() {
+    return wire.gate().quota();
   }
 
   /**

@@ -3,6 +3,7 @@ package io.kubic.mirrors.oci.registry;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.oci.RegistryException;
 import java.time.Clock;
 import java.time.Duration;
@@ -65,6 +66,26 @@ class GateTest {
       fresh.quota(headers);
       assertThat(fresh.remaining()).as(headers.toString()).hasValue(76);
     }
+  }
+
+  @Test
+  void allThatIsToldOfLimitsIsKeptForThePersonWhoAsks() {
+    Gate fresh = new Gate(connection, Clock.systemUTC(), duration -> {});
+    fresh.quota(told("Content-Type", "text/plain"));
+    assertThat(fresh.quota()).isEmpty();
+    fresh.quota(told("ratelimit-remaining", "76;w=21600", "ratelimit-limit", "100;w=21600"));
+    fresh.quota(told("ratelimit-remaining", "75"));
+    fresh.slow();
+    assertThat(fresh.quota()).contains(new Quota(100, 75, 21600, 1));
+    fresh = new Gate(connection, Clock.systemUTC(), duration -> {});
+    fresh.quota(
+        told("RateLimit", "\"default\";r=7;t=30", "RateLimit-Policy", "\"default\";q=9;w=60"));
+    assertThat(fresh.quota()).contains(new Quota(9, 7, 60, 0));
+    fresh.quota(told("RateLimit", "limit=8, remaining=6, reset=30"));
+    assertThat(fresh.quota()).contains(new Quota(8, 6, 60, 0));
+    fresh = new Gate(connection, Clock.systemUTC(), duration -> {});
+    fresh.slow();
+    assertThat(fresh.quota()).contains(new Quota(null, null, null, 1));
   }
 
   @Test

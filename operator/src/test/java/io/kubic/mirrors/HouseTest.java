@@ -56,6 +56,9 @@ class HouseTest {
       only("okhttp3..", ROOT + "oci.registry..", ROOT + "cli..", ROOT + "controller..");
 
   @ArchTest
+  static final ArchRule theS3ClientLivesInOneRoom = only("software.amazon..", ROOT + "bundle.s3..");
+
+  @ArchTest
   static final ArchRule bouncyCastleLivesInPki =
       only("org.bouncycastle..", ROOT + "pki..", ROOT + "gateway..");
 

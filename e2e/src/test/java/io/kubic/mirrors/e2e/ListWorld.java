@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
 import io.fabric8.kubernetes.api.model.PodBuilder;
+import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobConditionBuilder;
@@ -27,6 +28,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -210,6 +212,15 @@ final class ListWorld implements AutoCloseable {
 
   private void lay(Volume volume, Path path) throws IOException {
     Files.createDirectories(path);
+    if (volume.getSecret() != null) {
+      Secret secret =
+          admin.secrets().inNamespace(namespace).withName(volume.getSecret().getSecretName()).get();
+      if (secret != null && secret.getData() != null) {
+        for (Map.Entry<String, String> file : secret.getData().entrySet()) {
+          Files.write(path.resolve(file.getKey()), Base64.getDecoder().decode(file.getValue()));
+        }
+      }
+    }
     if (volume.getConfigMap() == null) {
       return;
     }

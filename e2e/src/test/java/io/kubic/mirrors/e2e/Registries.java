@@ -84,22 +84,38 @@ final class Registries implements AutoCloseable {
                 .encodeToString((user + ":" + password).getBytes(StandardCharsets.UTF_8)));
   }
 
-  /** An S3 server with one empty bucket. */
+  /** An S3 server with one empty bucket, over plain HTTP. */
   Bucket bucket(String name) throws IOException {
+    return bucket(name, "http", List.of());
+  }
+
+  /** The same over TLS, by the authority of all of them. */
+  Bucket secureBucket(String name) throws IOException {
+    return bucket(
+        name,
+        "https",
+        List.of(
+            "--cert",
+            directory.resolve("theirs.crt").toString(),
+            "--key",
+            directory.resolve("theirs.key").toString()));
+  }
+
+  private Bucket bucket(String name, String scheme, List<String> tls) throws IOException {
     Path root = directory.resolve("s3");
     Path content = Files.createDirectories(root.resolve(name));
     Path meta = Files.createDirectories(directory.resolve("attributes"));
     int port = Lab.freePort();
     Bucket bucket =
         new Bucket(
-            "http://127.0.0.1:" + port, name, "it-access", "it-secret-of-the-bucket", content);
+            scheme + "://127.0.0.1:" + port, name, "it-access", "it-secret-of-the-bucket", content);
+    List<String> command = Lab.join(List.of(Lab.tool("versitygw"), "--port", "127.0.0.1:" + port));
+    command.addAll(tls);
     start(
         "versitygw",
         Map.of("ROOT_ACCESS_KEY", bucket.accessKey(), "ROOT_SECRET_KEY", bucket.secretKey()),
-        List.of(
-            Lab.tool("versitygw"),
-            "--port",
-            "127.0.0.1:" + port,
+        Lab.join(
+            command,
             "posix",
             // Not every filesystem has extended attributes.
             "--sidecar",

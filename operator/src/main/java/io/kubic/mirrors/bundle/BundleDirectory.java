@@ -7,14 +7,10 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.layout.BlobDirectory;
 import io.kubic.mirrors.oci.layout.LayoutIndex;
-import io.kubic.mirrors.oci.layout.PlainFile;
-import java.io.IOException;
+import io.kubic.mirrors.oci.layout.StoredFile;
 import java.io.InputStream;
 import java.io.SequenceInputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -29,7 +25,7 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A bundle as it lies on a medium, opened: its signature is verified, its files are exactly those
+ * A bundle as it lies on its medium, opened: its signature is verified, its files are exactly those
  * that its checksums name, and its small files are hashed. Blobs are hashed by who reads them.
  */
 public final class BundleDirectory {
@@ -48,7 +44,7 @@ public final class BundleDirectory {
   private final Digest checksum;
   private final Signed signed;
   private final List<Volume> volumes;
-  private final Map<Digest, List<PlainFile>> blobs;
+  private final Map<Digest, List<StoredFile>> blobs;
 
   /** Whether there is a signature, and whose. */
   public enum Signed {
@@ -70,14 +66,14 @@ public final class BundleDirectory {
     }
   }
 
-  private record Volume(Path root, Checksums sums, Digest checksum, boolean signature) {}
+  private record Volume(Medium root, Checksums sums, Digest checksum, boolean signature) {}
 
   private BundleDirectory(
       Bundle bundle,
       Digest checksum,
       Signed signed,
       List<Volume> volumes,
-      Map<Digest, List<PlainFile>> blobs) {
+      Map<Digest, List<StoredFile>> blobs) {
     this.bundle = bundle;
     this.checksum = checksum;
     this.signed = signed;
@@ -88,13 +84,13 @@ public final class BundleDirectory {
   /**
    * Opens a bundle.
    *
-   * @param roots its directory, the directory that holds its volumes, or the volumes
+   * @param roots where it lies, or what holds its volumes, or the volumes
    * @param key that must have signed it; null when nobody asks
    * @param partial whether blobs may be missing or have a wrong size
    * @throws RefusedException SignatureInvalid, MalformedResponse, NotFound or DigestMismatch
    */
   public static BundleDirectory open(
-      List<Path> roots, @Nullable VerifyingKey key, boolean partial) {
+      List<Medium> roots, @Nullable VerifyingKey key, boolean partial) {
     try {
       return opened(roots, key, partial);
     } catch (RegistryException e) {
@@ -103,19 +99,19 @@ public final class BundleDirectory {
   }
 
   private static BundleDirectory opened(
-      List<Path> roots, @Nullable VerifyingKey key, boolean partial) {
+      List<Medium> roots, @Nullable VerifyingKey key, boolean partial) {
     List<Volume> volumes = new ArrayList<>();
-    for (Path root : expand(roots)) {
+    for (Medium root : expand(roots)) {
       volumes.add(volume(root, key, partial));
     }
     byte[] json = small(volumes.getFirst(), BUNDLE, Bundle.MAX_BYTES);
     for (Volume volume : volumes) {
       if (!Arrays.equals(json, small(volume, BUNDLE, Bundle.MAX_BYTES))) {
         throw new RefusedException(
-            Reason.Conflict, volume.root().toString(), "is a volume of another bundle");
+            Reason.Conflict, volume.root().name(), "is a volume of another bundle");
       }
     }
-    Bundle bundle = Json.read(json, Bundle.class, volumes.getFirst().root().resolve(BUNDLE) + "");
+    Bundle bundle = Json.read(json, Bundle.class, volumes.getFirst().root().nameOf(BUNDLE));
     volumes = ordered(volumes, bundle);
     byte[] index = bundle.index().toJson();
     for (Volume volume : volumes) {
@@ -125,7 +121,7 @@ public final class BundleDirectory {
               small(volume, LAYOUT, MAX_SMALL))) {
         throw new RefusedException(
             Reason.MalformedResponse,
-            volume.root().toString(),
+            volume.root().name(),
             "index.json or oci-layout is not that of bundle.json");
       }
     }
@@ -138,12 +134,16 @@ public final class BundleDirectory {
         blobs(volumes, bundle, partial));
   }
 
-  /** Whether a directory is a bundle, or holds the volumes of one. */
-  public static boolean isBundle(Path root) {
-    return Files.exists(root.resolve(Checksums.FILE), java.nio.file.LinkOption.NOFOLLOW_LINKS)
-        || Files.exists(root.resolve(BUNDLE), java.nio.file.LinkOption.NOFOLLOW_LINKS)
-        || PlainFile.isDirectory(root.resolve(PARTIAL))
-        || PlainFile.isDirectory(root.resolve(volumeName(1)));
+  /** Whether there is a bundle, whole or not, or the volumes of one. */
+  public static boolean isBundle(Medium root) {
+    if (!root.exists()) {
+      return false;
+    }
+    Set<String> entries = root.entries();
+    return entries.contains(Checksums.FILE)
+        || entries.contains(BUNDLE)
+        || entries.contains(PARTIAL + "/")
+        || entries.contains(volumeName(1) + "/");
   }
 
   static String volumeName(int number) {
@@ -155,158 +155,106 @@ public final class BundleDirectory {
     return "0".repeat(4 - digits.length()) + digits;
   }
 
-  private static List<Path> expand(List<Path> roots) {
+  private static List<Medium> expand(List<Medium> roots) {
     if (roots.size() != 1) {
       return roots;
     }
-    Path root = roots.getFirst();
-    if (!PlainFile.isDirectory(root)) {
-      throw new RefusedException(Reason.NotFound, root.toString(), "is no directory");
+    Medium root = roots.getFirst();
+    if (!root.exists()) {
+      throw root.absent();
     }
-    if (PlainFile.isDirectory(root.resolve(PARTIAL))) {
+    Set<String> entries = root.entries();
+    if (entries.contains(PARTIAL + "/")) {
       throw new RefusedException(
           Reason.NotFound,
-          root.toString(),
+          root.name(),
           "holds an export that was interrupted; run the export again to complete it");
     }
-    if (Files.exists(root.resolve(Checksums.FILE), java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
+    if (entries.contains(Checksums.FILE)) {
       return roots;
     }
-    List<Path> found = new ArrayList<>();
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(root)) {
-      for (Path entry : entries) {
-        String name = String.valueOf(entry.getFileName());
-        if (!name.startsWith(VOLUME_PREFIX) || !PlainFile.isDirectory(entry)) {
-          throw new RefusedException(
-              Reason.NotFound,
-              root.toString(),
-              "is no complete bundle: it has no " + Checksums.FILE);
-        }
-        found.add(entry);
+    List<Medium> found = new ArrayList<>();
+    for (String entry : entries) {
+      if (!entry.startsWith(VOLUME_PREFIX) || !entry.endsWith("/")) {
+        throw new RefusedException(
+            Reason.NotFound, root.name(), "is no complete bundle: it has no " + Checksums.FILE);
       }
-    } catch (IOException e) {
-      throw unreadable(root, e);
+      found.add(root.below(entry.substring(0, entry.length() - 1)));
     }
     if (found.isEmpty()) {
-      throw new RefusedException(Reason.NotFound, root.toString(), "holds no bundle");
+      throw new RefusedException(Reason.NotFound, root.name(), "holds no bundle");
     }
-    Collections.sort(found);
     return found;
   }
 
-  private static Volume volume(Path root, @Nullable VerifyingKey key, boolean partial) {
-    if (!PlainFile.isDirectory(root)) {
-      throw new RefusedException(Reason.NotFound, root.toString(), "is no directory");
+  private static Volume volume(Medium root, @Nullable VerifyingKey key, boolean partial) {
+    if (!root.exists()) {
+      throw root.absent();
     }
-    Path file = root.resolve(Checksums.FILE);
-    byte[] bytes = PlainFile.of(file).read(Checksums.MAX_BYTES);
-    Path signature = root.resolve(Checksums.SIGNATURE);
-    boolean signed = Files.exists(signature, java.nio.file.LinkOption.NOFOLLOW_LINKS);
+    byte[] bytes = root.file(Checksums.FILE).read(Checksums.MAX_BYTES);
+    boolean signed = root.entries().contains(Checksums.SIGNATURE);
     if (key != null) {
       if (!signed) {
         throw new RefusedException(
-            Reason.SignatureInvalid, root.toString(), "is not signed, and a signature is required");
+            Reason.SignatureInvalid, root.name(), "is not signed, and a signature is required");
       }
-      byte[] line = PlainFile.of(signature).read(VerifyingKey.MAX_SIGNATURE);
+      byte[] line = root.file(Checksums.SIGNATURE).read(VerifyingKey.MAX_SIGNATURE);
       if (line.length == 0 || line[line.length - 1] != '\n' || line[0] <= ' ') {
         throw new RefusedException(
-            Reason.SignatureInvalid, signature.toString(), "is not one line of base64");
+            Reason.SignatureInvalid, root.nameOf(Checksums.SIGNATURE), "is not one line of base64");
       }
-      key.verify(bytes, line, file.toString());
+      key.verify(bytes, line, root.nameOf(Checksums.FILE));
     }
-    Checksums sums = Checksums.parse(bytes, file.toString());
+    Checksums sums = Checksums.parse(bytes, root.nameOf(Checksums.FILE));
     Set<String> expected = new HashSet<>(sums.files().keySet());
     expected.add(Checksums.FILE);
     if (signed) {
       expected.add(Checksums.SIGNATURE);
     }
-    Set<String> found = new TreeSet<>();
-    walk(root, "", expected, found);
     Set<String> missing = new TreeSet<>(expected);
-    missing.removeAll(found);
+    missing.removeAll(root.files(expected));
     if (partial) {
       missing.removeIf(name -> name.startsWith("blobs/"));
     }
     if (!missing.isEmpty()) {
       throw new RefusedException(
-          Reason.NotFound, root.toString(), "lacks " + some(missing) + " that SHA256SUMS names");
+          Reason.NotFound, root.name(), "lacks " + some(missing) + " that SHA256SUMS names");
     }
     return new Volume(root, sums, Digest.of(bytes), signed);
   }
 
-  private static void walk(Path directory, String prefix, Set<String> expected, Set<String> found) {
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
-      for (Path entry : entries) {
-        String name = prefix + entry.getFileName();
-        if (PlainFile.isDirectory(entry)) {
-          String below = name + "/";
-          if (expected.stream().noneMatch(e -> e.startsWith(below))) {
-            throw surplus(entry);
-          }
-          walk(entry, below, expected, found);
-          continue;
-        }
-        PlainFile.of(entry);
-        if (!expected.contains(name)) {
-          throw surplus(entry);
-        }
-        found.add(name);
-      }
-    } catch (IOException | java.nio.file.DirectoryIteratorException e) {
-      throw unreadable(directory, e);
-    }
-  }
-
-  private static RefusedException surplus(Path entry) {
-    return new RefusedException(
-        Reason.MalformedResponse,
-        io.kubic.mirrors.oci.Shown.of(entry.toString()),
-        "does not belong to the bundle; put nothing else into its directory");
-  }
-
-  private static RefusedException unreadable(Path path, Exception e) {
-    return new RefusedException(
-        Reason.ServerError, path.toString(), "cannot be read: " + e.getClass().getSimpleName());
-  }
-
   private static byte[] small(Volume volume, String name, long limit) {
-    Path path = volume.root().resolve(name);
+    String object = volume.root().nameOf(name);
     Digest expected = volume.sums().files().get(name);
     if (expected == null) {
-      throw new RefusedException(Reason.NotFound, path.toString(), "is not in SHA256SUMS");
+      throw new RefusedException(Reason.NotFound, object, "is not in SHA256SUMS");
     }
-    byte[] bytes = PlainFile.of(path).read(limit);
+    byte[] bytes = volume.root().file(name).read(limit);
     if (!Digest.of(bytes).equals(expected)) {
-      throw mismatch(path);
+      throw new RefusedException(Reason.DigestMismatch, object, "is not what SHA256SUMS says");
     }
     return bytes;
-  }
-
-  private static RefusedException mismatch(Path path) {
-    return new RefusedException(
-        Reason.DigestMismatch, path.toString(), "is not what SHA256SUMS says");
   }
 
   private static List<Volume> ordered(List<Volume> volumes, Bundle bundle) {
     if (bundle.volumes() == 1) {
       if (volumes.size() != 1 || volumes.getFirst().sums().files().containsKey(VOLUME)) {
         throw new RefusedException(
-            Reason.Conflict, volumes.getFirst().root().toString(), "is a bundle of one volume");
+            Reason.Conflict, volumes.getFirst().root().name(), "is a bundle of one volume");
       }
       return volumes;
     }
     TreeMap<Integer, Volume> byNumber = new TreeMap<>();
     for (Volume volume : volumes) {
-      Path path = volume.root().resolve(VOLUME);
-      Position position =
-          Json.read(small(volume, VOLUME, MAX_SMALL), Position.class, path.toString());
+      String object = volume.root().nameOf(VOLUME);
+      Position position = Json.read(small(volume, VOLUME, MAX_SMALL), Position.class, object);
       if (!position.bundle().equals(bundle.id())
           || position.of() != bundle.volumes()
           || position.volume() < 1
           || position.volume() > bundle.volumes()
           || byNumber.put(position.volume(), volume) != null) {
         throw new RefusedException(
-            Reason.Conflict, path.toString(), "is no volume of this bundle, or is there twice");
+            Reason.Conflict, object, "is no volume of this bundle, or is there twice");
       }
     }
     Set<String> missing = new TreeSet<>();
@@ -324,9 +272,9 @@ public final class BundleDirectory {
     return List.copyOf(byNumber.values());
   }
 
-  private static Map<Digest, List<PlainFile>> blobs(
+  private static Map<Digest, List<StoredFile>> blobs(
       List<Volume> volumes, Bundle bundle, boolean partial) {
-    Map<Digest, TreeMap<Integer, PlainFile>> found = new HashMap<>();
+    Map<Digest, TreeMap<Integer, StoredFile>> found = new HashMap<>();
     for (Volume volume : volumes) {
       for (String name : volume.sums().files().keySet()) {
         if (!name.startsWith("blobs/")) {
@@ -341,10 +289,9 @@ public final class BundleDirectory {
           throw new RefusedException(
               Reason.MalformedResponse, name, "is not the name of a blob or of a part of one");
         }
-        Path path = volume.root().resolve(name);
-        PlainFile file;
+        StoredFile file;
         try {
-          file = PlainFile.of(path);
+          file = volume.root().file(name);
         } catch (RegistryException e) {
           if (partial && e.reason() == Reason.NotFound) {
             continue;
@@ -356,7 +303,7 @@ public final class BundleDirectory {
         }
       }
     }
-    Map<Digest, List<PlainFile>> blobs = new HashMap<>();
+    Map<Digest, List<StoredFile>> blobs = new HashMap<>();
     found.forEach(
         (digest, files) -> {
           Integer parts = bundle.parts().get(digest);
@@ -406,7 +353,7 @@ public final class BundleDirectory {
     for (Volume volume : volumes) {
       for (String name : volume.sums().files().keySet()) {
         try {
-          sum += PlainFile.of(volume.root().resolve(name)).size();
+          sum += volume.root().file(name).size();
         } catch (RegistryException e) {
           // Missing: it has no bytes.
         }
@@ -429,17 +376,17 @@ public final class BundleDirectory {
    * @throws RegistryException NotFound, or DigestMismatch when the size is wrong
    */
   InputStream open(Descriptor blob, long offset) {
-    List<PlainFile> files = files(blob.digest());
-    long size = files.stream().mapToLong(PlainFile::size).sum();
+    List<StoredFile> files = files(blob.digest());
+    long size = files.stream().mapToLong(StoredFile::size).sum();
     if (size != blob.size()) {
       throw new RegistryException(
           Reason.DigestMismatch,
-          files.getFirst().path().toString(),
+          files.getFirst().name(),
           "has " + size + " bytes, expected " + blob.size());
     }
     List<InputStream> streams = new ArrayList<>();
     long skip = offset;
-    for (PlainFile file : files) {
+    for (StoredFile file : files) {
       if (skip < file.size()) {
         streams.add(file.open(skip));
         skip = 0;
@@ -454,9 +401,9 @@ public final class BundleDirectory {
 
   /** A blob as a whole, hashed. */
   byte[] read(Digest digest, long limit) {
-    List<PlainFile> files = files(digest);
+    List<StoredFile> files = files(digest);
     byte[] all = new byte[0];
-    for (PlainFile file : files) {
+    for (StoredFile file : files) {
       byte[] part = file.read(limit - all.length);
       byte[] longer = Arrays.copyOf(all, all.length + part.length);
       System.arraycopy(part, 0, longer, all.length, part.length);
@@ -464,15 +411,13 @@ public final class BundleDirectory {
     }
     if (!digest.same(all).equals(digest)) {
       throw new RegistryException(
-          Reason.DigestMismatch,
-          files.getFirst().path().toString(),
-          "the content is not what its name says");
+          Reason.DigestMismatch, files.getFirst().name(), "the content is not what its name says");
     }
     return all;
   }
 
-  private List<PlainFile> files(Digest digest) {
-    List<PlainFile> files = blobs.get(digest);
+  private List<StoredFile> files(Digest digest) {
+    List<StoredFile> files = blobs.get(digest);
     if (files == null) {
       throw new RegistryException(
           Reason.NotFound, digest.toString(), "is neither in the bundle nor at the far side");
@@ -495,7 +440,6 @@ public final class BundleDirectory {
           .files()
           .forEach(
               (name, expected) -> {
-                Path path = volume.root().resolve(name);
                 Optional<Digest> blob =
                     name.startsWith("blobs/")
                         ? Digest.tryParse(name.substring("blobs/".length()).replace('/', ':'))
@@ -504,7 +448,7 @@ public final class BundleDirectory {
                   return;
                 }
                 try {
-                  PlainFile file = PlainFile.of(path);
+                  StoredFile file = volume.root().file(name);
                   java.security.MessageDigest hash = Digest.Algorithm.SHA256.start();
                   file.hash(hash);
                   Digest is = Digest.finish(Digest.Algorithm.SHA256, hash);
@@ -513,15 +457,18 @@ public final class BundleDirectory {
                           || blob.get().algorithm() != Digest.Algorithm.SHA256
                           || blob.get().equals(is);
                   if (!is.equals(expected) || !named) {
-                    wrong.add(path.toString());
+                    wrong.add(file.name());
                   }
                   progress.accept(file.size());
                 } catch (RegistryException e) {
+                  if (e.reason().isTransient() && volume.root() instanceof BucketMedium) {
+                    throw e; // Nobody knows what the bytes are; a disk would fail again.
+                  }
                   wrong.add(e.getMessage());
                 }
               });
     }
-    for (Map.Entry<Digest, List<PlainFile>> blob : blobs.entrySet()) {
+    for (Map.Entry<Digest, List<StoredFile>> blob : blobs.entrySet()) {
       // Only whole files have their digest as name; what is joined is hashed as a whole.
       if (!read.contains(blob.getKey())
           && (blob.getValue().size() > 1 || blob.getKey().algorithm() != Digest.Algorithm.SHA256)) {

@@ -5,9 +5,11 @@ import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.layout.BlobDirectory;
+import io.kubic.mirrors.oci.layout.Blobs;
 import io.kubic.mirrors.oci.layout.Disk;
 import io.kubic.mirrors.oci.layout.LayoutIndex;
 import io.kubic.mirrors.oci.layout.PlainFile;
+import io.kubic.mirrors.oci.layout.StoredFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -21,6 +23,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 
 /**
  * Completes a bundle whose blobs are all there. Every step may be the last one of a run, and is
@@ -39,11 +42,16 @@ final class BundleWriter {
   private final Path root;
   private final Path partial;
   private final Path done;
+  private final Blobs blobs;
   private final Export.Order order;
   private final Disk disk;
 
-  BundleWriter(Path root, Export.Order order, Disk disk) {
+  /**
+   * @param blobs of the bundle; in the same directory if it is to have volumes
+   */
+  BundleWriter(Path root, Blobs blobs, Export.Order order, Disk disk) {
     this.root = root;
+    this.blobs = blobs;
     this.partial = root.resolve(BundleDirectory.PARTIAL);
     this.done = root.resolve(".done");
     this.order = order;
@@ -115,13 +123,12 @@ final class BundleWriter {
   }
 
   private Path whole(Bundle sealed) {
-    BlobDirectory blobs = new BlobDirectory(root, partial, disk);
     Map<String, Digest> sums = new TreeMap<>();
     for (Digest digest : blobs.list()) {
-      sums.put(BlobDirectory.nameOf(digest), checksum(digest, blobs.path(digest)));
+      sums.put(BlobDirectory.nameOf(digest), checksum(digest, () -> blobs.file(digest)));
     }
     extras(root, sums);
-    load(sealed, blobs, sums);
+    load(sealed, sums);
     describe(root, sealed, sums);
     return root;
   }
@@ -161,7 +168,6 @@ final class BundleWriter {
     if (exists(file)) {
       return Json.read(PlainFile.of(file).read(Bundle.MAX_BYTES), Volumes.class, file.toString());
     }
-    BlobDirectory blobs = new BlobDirectory(root, partial, disk);
     Map<Digest, Long> sizes = new TreeMap<>();
     for (Digest digest : blobs.list()) {
       sizes.put(digest, blobs.size(digest).orElseThrow());
@@ -188,8 +194,7 @@ final class BundleWriter {
 
   /** Moves a blob, or copies a part of one. */
   private Digest place(Volumes.Piece piece, Path volume) {
-    BlobDirectory blobs = new BlobDirectory(root, partial, disk);
-    Path from = blobs.path(piece.digest());
+    Path from = root.resolve(BlobDirectory.nameOf(piece.digest()));
     Path to = volume.resolve(piece.name());
     Path parent = to.getParent();
     if (parent != null) {
@@ -199,7 +204,7 @@ final class BundleWriter {
       if (!exists(to)) {
         disk.rename(from, to);
       }
-      return checksum(piece.digest(), to);
+      return checksum(piece.digest(), () -> PlainFile.of(to));
     }
     if (exists(to)) {
       MessageDigest hash = Digest.Algorithm.SHA256.start();
@@ -228,7 +233,7 @@ final class BundleWriter {
   }
 
   /** What a runtime's own tool needs to load some of the images, and no others. */
-  private void load(Bundle bundle, BlobDirectory blobs, Map<String, Digest> sums) {
+  private void load(Bundle bundle, Map<String, Digest> sums) {
     List<LayoutIndex.Entry> entries = new ArrayList<>();
     Set<String> files = new TreeSet<>(Set.of(BundleDirectory.LAYOUT));
     for (BundleImage image : bundle.images()) {
@@ -242,7 +247,7 @@ final class BundleWriter {
                               : image.digest().equals(load.digest())));
       if (wanted) {
         entries.add(new LayoutIndex.Entry(image.name(), image.descriptor()));
-        closure(image.descriptor(), blobs, files);
+        closure(image.descriptor(), files);
       }
     }
     if (!entries.isEmpty()) {
@@ -255,7 +260,7 @@ final class BundleWriter {
     }
   }
 
-  private static void closure(Descriptor top, BlobDirectory blobs, Set<String> files) {
+  private void closure(Descriptor top, Set<String> files) {
     if (!blobs.has(top) || !files.add(BlobDirectory.nameOf(top.digest())) || !top.isManifest()) {
       return;
     }
@@ -265,8 +270,8 @@ final class BundleWriter {
             top.mediaType(),
             top.digest().toString(),
             top.digest());
-    manifest.blobs().forEach(blob -> closure(blob, blobs, files));
-    manifest.children().forEach(child -> closure(child, blobs, files));
+    manifest.blobs().forEach(blob -> closure(blob, files));
+    manifest.children().forEach(child -> closure(child, files));
   }
 
   /** Everything of a volume but its blobs. */
@@ -311,12 +316,12 @@ final class BundleWriter {
   }
 
   /** The sha256 of a blob: its name, mostly. */
-  static Digest checksum(Digest name, Path file) {
+  private static Digest checksum(Digest name, Supplier<StoredFile> file) {
     if (name.algorithm() == Digest.Algorithm.SHA256) {
       return name;
     }
     MessageDigest hash = Digest.Algorithm.SHA256.start();
-    PlainFile.of(file).hash(hash);
+    file.get().hash(hash);
     return Digest.finish(Digest.Algorithm.SHA256, hash);
   }
 }

@@ -15,6 +15,8 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.Reference;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
+import io.kubic.mirrors.oci.layout.BlobDirectory;
+import io.kubic.mirrors.oci.layout.Blobs;
 import io.kubic.mirrors.oci.layout.Checkpoint;
 import io.kubic.mirrors.oci.layout.DirectoryLock;
 import io.kubic.mirrors.oci.layout.Disk;
@@ -55,6 +57,7 @@ public final class Export {
   private static final String STATE = "state.json";
   private static final String SEALED = "sealed.json";
   private static final String LOCK = "lock";
+  private static final String NEW = "state.new";
 
   private final String series;
   private final MirrorListSpec spec;
@@ -69,7 +72,9 @@ public final class Export {
   /**
    * What is wanted besides the list.
    *
-   * @param directory that becomes the bundle
+   * @param directory that becomes the bundle; with a bucket only for what is small meanwhile, and
+   *     empty
+   * @param bucket that becomes the bundle instead; null for the directory
    * @param base what the far side has; null for a bundle that needs nothing there
    * @param baseDigest of the receipt's bytes; null without a base
    * @param key that signs; null for no signature
@@ -79,12 +84,27 @@ public final class Export {
    */
   public record Order(
       Path directory,
+      @Nullable Bucket bucket,
       @Nullable Receipt base,
       @Nullable Digest baseDigest,
       @Nullable SigningKey key,
       long volumeSize,
       boolean allowPartial,
-      Extras extras) {}
+      Extras extras) {
+    public Order {
+      if (bucket != null && volumeSize != 0) {
+        throw new RefusedException(
+            Reason.TargetRejected,
+            bucket.name(),
+            "takes objects of any size: leave out --volume-size");
+      }
+    }
+
+    /** Where it goes, in messages. */
+    String name() {
+      return bucket == null ? directory.toString() : bucket.name();
+    }
+  }
 
   /**
    * What became of it.
@@ -191,8 +211,11 @@ public final class Export {
    */
   public Result run(
       Supplier<Selection> selection, Consumer<Outcome> listener, ObjLongConsumer<Plan> progress) {
-    BundleWriter writer = new BundleWriter(order.directory(), order, disk);
-    Optional<BundleWriter.Done> done = writer.committed();
+    BucketTarget remote = order.bucket() == null ? null : new BucketTarget(order.bucket());
+    BlobDirectory near = new BlobDirectory(order.directory(), partial, disk);
+    Blobs blobs = remote == null ? near : remote.blobs(near);
+    BundleWriter writer = new BundleWriter(order.directory(), blobs, order, disk);
+    Optional<BundleWriter.Done> done = remote == null ? writer.committed() : remote.committed();
     if (done.isPresent()) {
       return same(done.get());
     }
@@ -205,19 +228,31 @@ public final class Export {
             .orElseThrow(
                 () ->
                     new RefusedException(
-                        Reason.Conflict,
-                        order.directory().toString(),
-                        "is being written by another export"))) {
-      return begun(writer, selection, listener, progress);
+                        Reason.Conflict, order.name(), "is being written by another export"))) {
+      if (remote == null) {
+        return begun(state(), writer, blobs, selection, listener, progress);
+      }
+      Optional<byte[]> earlier = remote.state();
+      earlier.ifPresent(state -> disk.write(partial.resolve(STATE), state, partial.resolve(NEW)));
+      State state = state();
+      if (earlier.isEmpty()) {
+        remote.begin(Json.bytes(state));
+      }
+      Result result = begun(state, writer, blobs, selection, listener, progress);
+      if (result.bundle() != null) {
+        remote.publish(order.directory());
+      }
+      return result;
     }
   }
 
   private Result begun(
+      State state,
       BundleWriter writer,
+      Blobs blobs,
       Supplier<Selection> selection,
       Consumer<Outcome> listener,
       ObjLongConsumer<Plan> progress) {
-    State state = state();
     Path sealed = partial.resolve(SEALED);
     if (Files.exists(sealed)) {
       Bundle bundle =
@@ -225,7 +260,7 @@ public final class Export {
       BundleWriter.Done finished = writer.finish(bundle);
       return new Result(finished.bundle(), finished.checksum(), null, List.of(), true);
     }
-    return fill(state, writer, selection.get(), listener, progress);
+    return fill(state, writer, blobs, selection.get(), listener, progress);
   }
 
   /** A completed export that is run again is a success if it would be the same one. */
@@ -237,7 +272,7 @@ public final class Export {
         || !Json.tree(there.list().spec()).equals(Json.tree(spec))) {
       throw new RefusedException(
           Reason.Conflict,
-          order.directory().toString(),
+          order.name(),
           "holds the bundle "
               + there.id().brief()
               + " of "
@@ -257,7 +292,7 @@ public final class Export {
           || !java.util.Objects.equals(state.base(), order.baseDigest())) {
         throw new RefusedException(
             Reason.Conflict,
-            order.directory().toString(),
+            order.name(),
             "holds an unfinished export of another list or base; finish that, or name another"
                 + " directory");
       }
@@ -274,7 +309,7 @@ public final class Export {
             order.baseDigest(),
             sequence,
             Instant.ofEpochSecond(now.getEpochSecond()).toString());
-    disk.write(file, Json.bytes(state), partial.resolve(STATE + ".new"));
+    disk.write(file, Json.bytes(state), partial.resolve(NEW));
     return state;
   }
 
@@ -301,12 +336,18 @@ public final class Export {
   private Result fill(
       State state,
       BundleWriter writer,
+      Blobs blobs,
       Selection selection,
       Consumer<Outcome> listener,
       ObjLongConsumer<Plan> progress) {
     LayoutStore layout =
         new LayoutStore(
-            String.valueOf(order.directory().getFileName()), order.directory(), partial, disk);
+            order.bucket() == null
+                ? String.valueOf(order.directory().getFileName())
+                : order.bucket().name(),
+            blobs,
+            partial,
+            disk);
     ExportStore store = new ExportStore(layout, order.base(), this::registry);
     Planner.Result planned =
         new Planner(spec, sources, store, Planner.Depth.COPIES, executor).plan(selection);
@@ -318,7 +359,7 @@ public final class Export {
       return new Result(null, null, planned.plan(), outcomes, selection.complete());
     }
     Bundle bundle = seal(state, layout, store, planned.plan(), selection, failures);
-    disk.write(partial.resolve(SEALED), bundle.toJson(), partial.resolve(SEALED + ".new"));
+    disk.write(partial.resolve(SEALED), bundle.toJson(), partial.resolve(NEW));
     BundleWriter.Done finished = writer.finish(bundle);
     return new Result(
         finished.bundle(), finished.checksum(), planned.plan(), outcomes, selection.complete());
@@ -357,7 +398,7 @@ public final class Export {
                 .mapToLong(Long::longValue)
                 .filter(size -> size > order.volumeSize())
                 .sum();
-    long free = space.applyAsLong(order.directory());
+    long free = order.bucket() == null ? space.applyAsLong(order.directory()) : Long.MAX_VALUE;
     if (needed + largest > free) {
       throw new RefusedException(
           Reason.TargetFull,

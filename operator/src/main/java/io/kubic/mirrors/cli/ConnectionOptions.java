@@ -304,7 +304,8 @@ final class ConnectionOptions implements AutoCloseable {
         : new Credentials.Login(name.strip(), new Secret(word.strip()));
   }
 
-  private static List<X509Certificate> authorities(@Nullable Path file) {
+  /** The certificates of a PEM file; none without one. */
+  static List<X509Certificate> authorities(@Nullable Path file) {
     return file == null ? List.of() : certificates(read(file, "CA file"), file);
   }
 

@@ -3,6 +3,7 @@ package io.kubic.mirrors.cli;
 import io.fabric8.kubernetes.api.model.Quantity;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import io.kubic.mirrors.bundle.Bucket;
 import io.kubic.mirrors.bundle.Bundle;
 import io.kubic.mirrors.bundle.Export;
 import io.kubic.mirrors.bundle.Receipt;
@@ -84,9 +85,9 @@ final class ExportCommand implements Callable<Integer> {
   @Option(
       names = "--to",
       required = true,
-      paramLabel = "DIR",
-      description = "A directory of its own; an interrupted export is continued there.")
-  private Path to;
+      paramLabel = "DIR|s3://BUCKET/PREFIX",
+      description = "A directory or prefix of its own; an interrupted export is continued there.")
+  private String to;
 
   @Option(
       names = "--base",
@@ -128,6 +129,7 @@ final class ExportCommand implements Callable<Integer> {
   private Format format;
 
   @Mixin private FarSide farSide;
+  @Mixin private S3Options s3;
   @Mixin private RunOptions options;
 
   /** For picocli. */
@@ -141,27 +143,36 @@ final class ExportCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     RunOutput report = options.open(spec, connections.isQuiet());
-    try (ConnectionOptions open = connections) {
-      return Endings.reported(report, () -> run(open, report));
+    try (ConnectionOptions open = connections;
+        S3Options buckets = s3;
+        Scratch scratch = new Scratch()) {
+      return Endings.reported(report, () -> run(open, buckets.bucket(to), scratch, report));
     }
   }
 
-  private int run(ConnectionOptions open, RunOutput report) {
+  private int run(
+      ConnectionOptions open, @Nullable Bucket bucket, Scratch scratch, RunOutput report) {
     MirrorList wanted = BundleFiles.list(file, list, spec.commandLine().getErr());
     MirrorListSpec what = Export.including(wanted.getSpec(), farSide.images());
     Selector selector = Selector.compile(what);
     BundleFiles.ReceiptFile known = BundleFiles.receipt(base, BundleFiles.verifyingKey(baseKey));
     boolean skopeo = format == Format.skopeoDir;
+    if (skopeo && bucket != null) {
+      throw new CommandException(
+          ExitCode.USAGE, "skopeo reads no buckets: name a directory, or leave out --format");
+    }
     if (skopeo && (known != null || signKey != null || volumeSize != null || farSide.hasFiles())) {
       throw new CommandException(
           ExitCode.USAGE,
           "skopeo's directories have no base, signature, volumes or other files; leave out --base,"
               + " --sign-key, --volume-size and --include..., or --format");
     }
-    SkopeoWriter writer = new SkopeoWriter(to, new Disk(Checkpoint.NONE));
+    Path directory = bucket == null ? Path.of(to) : scratch.directory();
+    SkopeoWriter writer = new SkopeoWriter(directory, new Disk(Checkpoint.NONE));
     Export.Order order =
         new Export.Order(
-            skopeo ? writer.bundle() : to,
+            skopeo ? writer.bundle() : directory,
+            bucket,
             known == null ? null : known.receipt(),
             known == null ? null : Receipt.digest(known.bytes()),
             BundleFiles.signingKey(signKey),
@@ -246,11 +257,17 @@ final class ExportCommand implements Callable<Integer> {
         bundle == null || result.checksum() == null
             ? ended
             : ended.with(
-                Endings.told(
-                    bundle, result.checksum(), signKey != null, String.valueOf(to.getFileName())),
+                Endings.told(bundle, result.checksum(), signKey != null, ref(to)),
                 ended.sources()));
     boolean clean = bundle != null && bundle.failures().isEmpty() && report.isSuccessful();
     return clean ? ExitCode.OK : ExitCode.FAILED;
+  }
+
+  /** The last name of where it is: claim, disk or bucket have their own names elsewhere. */
+  private static String ref(String to) {
+    return S3Options.isBucket(to)
+        ? to.substring(to.lastIndexOf('/') + 1)
+        : String.valueOf(Path.of(to).getFileName());
   }
 
   private long volumeBytes() {

@@ -4,6 +4,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.bundle.Bundle;
 import io.kubic.mirrors.bundle.BundleDirectory;
 import io.kubic.mirrors.bundle.Import;
+import io.kubic.mirrors.bundle.Medium;
 import io.kubic.mirrors.bundle.ReceiptStore;
 import io.kubic.mirrors.bundle.SkopeoImport;
 import io.kubic.mirrors.oci.RegistryException;
@@ -37,13 +38,14 @@ import picocli.CommandLine.Spec;
 final class ImportCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private ConnectionOptions connections;
+  @Mixin private S3Options s3;
 
   @Parameters(
-      paramLabel = "DIR",
+      paramLabel = "DIR|s3://BUCKET/PREFIX",
       arity = "1..*",
       description =
           "The bundle, the directory of its volumes, or each volume; or what skopeo sync wrote.")
-  private List<Path> directories;
+  private List<String> places;
 
   @Option(
       names = "--to",
@@ -99,21 +101,26 @@ final class ImportCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     RunOutput report = options.open(spec, connections.isQuiet());
-    try (ConnectionOptions open = connections) {
-      return Endings.reported(report, () -> run(open, report));
+    try (ConnectionOptions open = connections;
+        S3Options buckets = s3) {
+      return Endings.reported(report, () -> run(open, buckets, report));
     }
   }
 
-  private int run(ConnectionOptions open, RunOutput report) {
-    if (directories.size() == 1 && !BundleDirectory.isBundle(directories.getFirst())) {
-      return skopeo(open, report, directories.getFirst());
+  private int run(ConnectionOptions open, S3Options buckets, RunOutput report) {
+    List<Medium> media = buckets.media(places);
+    String first = places.getFirst();
+    if (media.size() == 1
+        && !S3Options.isBucket(first)
+        && !BundleDirectory.isBundle(media.getFirst())) {
+      return skopeo(open, report, Path.of(first));
     }
     if (file != null) {
       throw new CommandException(
           ExitCode.USAGE, "a bundle has a list of its own; leave out --filename");
     }
     BundleDirectory directory =
-        BundleDirectory.open(directories, BundleFiles.verifyingKey(verifyKey), allowPartial);
+        BundleDirectory.open(media, BundleFiles.verifyingKey(verifyKey), allowPartial);
     Bundle bundle = directory.bundle();
     if (directory.signed() == BundleDirectory.Signed.Unverified) {
       report.warn("the bundle is signed, and no --verify-key was given to verify it with");

@@ -32,10 +32,10 @@ final class VerifyCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Parameters(
-      paramLabel = "DIR|HOST[:PORT]",
+      paramLabel = "DIR|s3://BUCKET/PREFIX|HOST[:PORT]",
       arity = "1..*",
       description = "The bundle, the directory of its volumes, or each volume; with -f a registry.")
-  private List<Path> directories;
+  private List<String> places;
 
   @Option(
       names = {"-f", "--filename"},
@@ -48,6 +48,7 @@ final class VerifyCommand implements Callable<Integer> {
 
   @Mixin private LockOptions lock;
   @Mixin private ConnectionOptions connections;
+  @Mixin private S3Options s3;
 
   @Option(
       names = "--verify-key",
@@ -65,13 +66,13 @@ final class VerifyCommand implements Callable<Integer> {
   public Integer call() {
     Path compared = file;
     if (compared != null) {
-      if (directories.size() != 1) {
+      if (places.size() != 1) {
         throw new CommandException(ExitCode.USAGE, "with -f name one registry, HOST[:PORT]");
       }
       try (ConnectionOptions open = connections) {
         return RegistryComparison.run(
             ListFile.read(compared, list).getSpec(),
-            directories.getFirst().toString(),
+            places.getFirst(),
             lock,
             open,
             output == RunOutput.Form.json,
@@ -80,12 +81,14 @@ final class VerifyCommand implements Callable<Integer> {
     }
     RunOutput report =
         new RunOutput(spec.commandLine().getOut(), spec.commandLine().getErr(), true, null);
-    return Endings.reported(report, () -> run(report));
+    try (S3Options buckets = s3) {
+      return Endings.reported(report, () -> run(report, buckets));
+    }
   }
 
-  private int run(RunOutput report) {
+  private int run(RunOutput report, S3Options buckets) {
     BundleDirectory directory =
-        BundleDirectory.open(directories, BundleFiles.verifyingKey(verifyKey), false);
+        BundleDirectory.open(buckets.media(places), BundleFiles.verifyingKey(verifyKey), false);
     List<String> problems = Verification.of(directory);
     Bundle bundle = directory.bundle();
     Map<String, Object> more = new LinkedHashMap<>();

@@ -224,7 +224,9 @@ class BundleTest {
       assertThat(Story.size(dir("b").resolve(BundleDirectory.volumeName(i))))
           .isLessThanOrEqualTo(story.volumeSize);
     }
-    assertThat(Verification.of(BundleDirectory.open(List.of(dir("b")), null, false))).isEmpty();
+    assertThat(
+            Verification.of(BundleDirectory.open(List.of(Medium.directory(dir("b"))), null, false)))
+        .isEmpty();
     Path lost = dir("b").resolve("volume-0002");
     Files.move(lost, dir("elsewhere"));
     assertThatThrownBy(() -> story.take(dir("b"), target)).hasMessageContaining("volume-0002");
@@ -279,7 +281,8 @@ class BundleTest {
         .isInstanceOfSatisfying(
             RefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.DigestMismatch));
     assertThat(target.tags()).isEmpty();
-    assertThat(Verification.of(BundleDirectory.open(List.of(dir("b")), null, false)))
+    assertThat(
+            Verification.of(BundleDirectory.open(List.of(Medium.directory(dir("b"))), null, false)))
         .anyMatch(line -> line.contains(blob.getFileName().toString()));
     Import.Result some = story.take(dir("b"), target, new Import.Rules(false, true, false, null));
     assertThat(target.tags())

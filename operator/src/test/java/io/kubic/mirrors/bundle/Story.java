@@ -129,12 +129,21 @@ final class Story implements AutoCloseable {
   }
 
   Export.Result export(Path to, ReceiptStore.Kept base, Checkpoint checkpoint) {
+    return export(to, null, base, checkpoint);
+  }
+
+  /**
+   * @param directory that becomes the bundle, or an empty one beside the bucket
+   */
+  Export.Result export(
+      Path directory, Bucket bucket, ReceiptStore.Kept base, Checkpoint checkpoint) {
     Receipt receipt = base == null ? null : Receipt.parse(base.bytes(), "receipt");
     return new Export(
             "t",
             spec(),
             new Export.Order(
-                to,
+                directory,
+                bucket,
                 receipt,
                 base == null ? null : Digest.of(base.bytes()),
                 signed ? key : null,
@@ -158,6 +167,10 @@ final class Story implements AutoCloseable {
   }
 
   Import.Result take(Path from, MemoryRegistry target, Import.Rules rules) {
+    return take(Medium.directory(from), target, rules);
+  }
+
+  Import.Result take(Medium from, MemoryRegistry target, Import.Rules rules) {
     return new Import(
             BundleDirectory.open(List.of(from), signed ? verifyingKey : null, rules.allowPartial()),
             target,

@@ -18,8 +18,12 @@ import org.jspecify.annotations.Nullable;
 @ValidationRule(
     value = "!has(self.volumeSize) || isQuantity(string(self.volumeSize))",
     message = "volumeSize is a quantity, as in 3900Mi")
+@ValidationRule(
+    value = "!has(self.volumeSize) || !has(self.target.s3)",
+    message = "a bucket takes objects of any size: leave out volumeSize")
 public record BundleExport(
-    @JsonPropertyDescription("Each run makes a directory of its own there, named as its Job.")
+    @JsonPropertyDescription(
+            "Each run makes a directory or prefix of its own there, named as its Job.")
         @Required
         BundlePlace target,
     @JsonPropertyDescription("Delta: without what the receipt tells that the far side has.")

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /** A list's images come from a bundle. */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record BundleImport(
-    @JsonPropertyDescription("The directory of the bundle, or of its volumes.") @Required
+    @JsonPropertyDescription("The directory or prefix of the bundle, or of its volumes.") @Required
         BundlePlace source,
     Verification verification,
     @JsonPropertyDescription("Take a bundle that is older than the last one that was taken.")

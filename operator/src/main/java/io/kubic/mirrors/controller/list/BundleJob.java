@@ -48,6 +48,7 @@ final class BundleJob {
               "/etc/mirror/list/list.yaml",
               "--to",
               directory(export.target()) + "/" + job));
+      arguments.addAll(reaching(export.target()));
       if (export.signingKeySecretRef() != null) {
         arguments.addAll(
             List.of("--sign-key", KEY + "/" + export.signingKeySecretRef().keyOr("tls.key")));
@@ -80,6 +81,7 @@ final class BundleJob {
       }
     } else if (from != null) {
       arguments.addAll(List.of("import", directory(from.source()), "--to", model.target()));
+      arguments.addAll(reaching(from.source()));
       KeyRef key = from.verification().publicKeySecretRef();
       if (key != null) {
         arguments.addAll(List.of("--verify-key", KEY + "/" + key.keyOr("tls.pub")));
@@ -97,7 +99,14 @@ final class BundleJob {
     return arguments;
   }
 
+  private static List<String> reaching(BundlePlace place) {
+    return place.s3() == null ? List.of() : new BucketPlace(place.s3()).arguments();
+  }
+
   private static String directory(BundlePlace place) {
+    if (place.s3() != null) {
+      return new BucketPlace(place.s3()).url();
+    }
     BundlePlace.Claim claim = place.persistentVolumeClaim();
     String path = claim == null ? null : claim.path();
     return path == null || path.isEmpty() ? PLACE : PLACE + "/" + path;
@@ -105,7 +114,10 @@ final class BundleJob {
 
   static List<VolumeMount> mounts(MirrorListSpec spec) {
     List<VolumeMount> mounts = new ArrayList<>();
-    if (isOf(spec)) {
+    BundlePlace place = place(spec);
+    if (place != null && place.s3() != null) {
+      mounts.addAll(new BucketPlace(place.s3()).mounts());
+    } else if (place != null) {
       mounts.add(
           new VolumeMountBuilder()
               .withName("bundle")
@@ -128,7 +140,9 @@ final class BundleJob {
   static List<Volume> volumes(MirrorListSpec spec) {
     List<Volume> volumes = new ArrayList<>();
     BundlePlace place = place(spec);
-    if (place != null) {
+    if (place != null && place.s3() != null) {
+      volumes.addAll(new BucketPlace(place.s3()).volumes());
+    } else if (place != null) {
       volumes.add(volume(place));
     }
     KeyRef key = key(spec);

@@ -16,11 +16,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The {@code blobs} directory of an OCI image layout. A file has its digest as its name only after
@@ -28,13 +25,13 @@ import java.util.concurrent.locks.ReentrantLock;
  * arrives lies in a staging directory meanwhile, and is continued there after an interruption. Safe
  * for threads.
  */
-public final class BlobDirectory {
+public final class BlobDirectory implements Blobs {
   private static final int CHUNK = 1 << 17;
 
   private final Path root;
   private final Path staging;
   private final Disk disk;
-  private final Map<Digest, ReentrantLock> busy = new ConcurrentHashMap<>();
+  private final BlobLocks busy = new BlobLocks();
 
   /**
    * @param root of the layout
@@ -56,7 +53,7 @@ public final class BlobDirectory {
     return root.resolve("blobs").resolve(digest.algorithm().id()).resolve(digest.hex());
   }
 
-  /** How many bytes a blob has; empty when it is not there. */
+  @Override
   public OptionalLong size(Digest digest) {
     Path path = path(digest);
     try {
@@ -68,18 +65,12 @@ public final class BlobDirectory {
     }
   }
 
-  /** Whether a blob is there whole. */
-  public boolean has(Descriptor blob) {
-    OptionalLong size = size(blob.digest());
-    return size.isPresent() && size.getAsLong() == blob.size();
-  }
-
-  /** The file of a blob. */
+  @Override
   public PlainFile file(Digest digest) {
     return PlainFile.of(path(digest));
   }
 
-  /** All blobs, in no order; what has another name is left out. */
+  @Override
   public List<Digest> list() {
     List<Digest> found = new ArrayList<>();
     for (Digest.Algorithm algorithm : Digest.Algorithm.values()) {
@@ -99,35 +90,25 @@ public final class BlobDirectory {
     return found;
   }
 
-  /** Removes a blob. */
+  @Override
   public void remove(Digest digest) {
     disk.remove(path(digest));
   }
 
-  /**
-   * Makes a blob exist.
-   *
-   * @param content asked only for what is not there yet
-   * @return false when it was there
-   * @throws RegistryException DigestMismatch, TargetFull, TargetRejected, or what the content
-   *     throws
-   */
+  @Override
   public boolean put(Descriptor blob, BlobContent content) {
     if (has(blob)) {
       return false;
     }
-    ReentrantLock lock = busy.computeIfAbsent(blob.digest(), d -> new ReentrantLock());
-    lock.lock();
-    try {
-      if (has(blob)) {
-        return false;
-      }
-      receive(blob, content);
-      return true;
-    } finally {
-      lock.unlock();
-      busy.remove(blob.digest(), lock);
-    }
+    return busy.alone(
+        blob.digest(),
+        () -> {
+          if (has(blob)) {
+            return false;
+          }
+          receive(blob, content);
+          return true;
+        });
   }
 
   private void receive(Descriptor blob, BlobContent content) {

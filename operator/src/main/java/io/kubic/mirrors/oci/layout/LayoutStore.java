@@ -35,7 +35,7 @@ public final class LayoutStore implements ImageStore {
 
   private final String name;
   private final Path journal;
-  private final BlobDirectory blobs;
+  private final Blobs blobs;
   private final Disk disk;
   private final Map<String, Descriptor> tags = new ConcurrentSkipListMap<>();
 
@@ -43,21 +43,32 @@ public final class LayoutStore implements ImageStore {
   private final Map<String, Set<Descriptor>> attached = new ConcurrentHashMap<>();
 
   /**
-   * Opens a layout, or begins one.
+   * Opens a layout in a directory, or begins one.
    *
    * @param name in messages
    * @param staging for what is not complete; on the same file system
    */
   public LayoutStore(String name, Path root, Path staging, Disk disk) {
+    this(name, new BlobDirectory(root, staging, disk), staging, disk);
+  }
+
+  /**
+   * Opens a layout, or begins one.
+   *
+   * @param name in messages
+   * @param blobs where its blobs are stored
+   * @param staging for the journal
+   */
+  public LayoutStore(String name, Blobs blobs, Path staging, Disk disk) {
     this.name = name;
     this.journal = staging.resolve(JOURNAL);
     this.disk = disk;
-    this.blobs = new BlobDirectory(root, staging, disk);
+    this.blobs = blobs;
     disk.directory(staging);
     load();
   }
 
-  public BlobDirectory blobs() {
+  public Blobs blobs() {
     return blobs;
   }
 

@@ -21,7 +21,7 @@ import java.util.Set;
  *
  * @param size bytes
  */
-public record PlainFile(Path path, long size) {
+public record PlainFile(Path path, long size) implements StoredFile {
   private static final Set<java.nio.file.OpenOption> READ =
       Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
 
@@ -51,7 +51,7 @@ public record PlainFile(Path path, long size) {
     } catch (NoSuchFileException e) {
       throw new RegistryException(Reason.NotFound, path.toString(), "is missing", e);
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw new PlainFile(path, 0).unreadable(e);
     }
   }
 
@@ -60,28 +60,17 @@ public record PlainFile(Path path, long size) {
     return Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS);
   }
 
-  /**
-   * The whole content.
-   *
-   * @throws RegistryException TooLarge when it has more bytes than allowed
-   */
-  public byte[] read(long limit) {
-    if (size > limit) {
-      throw new RegistryException(
-          Reason.TooLarge, path.toString(), "has " + size + " bytes, at most " + limit);
-    }
-    try (InputStream in = open(0)) {
-      byte[] bytes = in.readNBytes((int) size);
-      if (bytes.length != size || in.read() >= 0) {
-        throw refused(path, "changes while it is read");
-      }
-      return bytes;
-    } catch (IOException e) {
-      throw unreadable(path, e);
-    }
+  /** Whether it is a file itself, not a link to one. */
+  public static boolean isFile(Path path) {
+    return Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS);
   }
 
-  /** The bytes from an offset on; to be closed by the caller. */
+  @Override
+  public String name() {
+    return path.toString();
+  }
+
+  @Override
   public InputStream open(long offset) {
     try {
       SeekableByteChannel channel = Files.newByteChannel(path, READ);
@@ -90,15 +79,11 @@ public record PlainFile(Path path, long size) {
     } catch (NoSuchFileException e) {
       throw new RegistryException(Reason.NotFound, path.toString(), "is missing", e);
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw unreadable(e);
     }
   }
 
-  /**
-   * Feeds all bytes to a hash.
-   *
-   * @throws RegistryException ServerError when the medium cannot be read
-   */
+  @Override
   public void hash(java.security.MessageDigest hash) {
     byte[] buffer = new byte[1 << 18];
     try (SeekableByteChannel channel = Files.newByteChannel(path, READ)) {
@@ -108,16 +93,11 @@ public record PlainFile(Path path, long size) {
         view.clear();
       }
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw unreadable(e);
     }
   }
 
   private static RegistryException refused(Path path, String what) {
     return new RegistryException(Reason.MalformedResponse, path.toString(), what);
-  }
-
-  private static RegistryException unreadable(Path path, IOException e) {
-    return new RegistryException(
-        Reason.ServerError, path.toString(), "cannot be read: " + e.getClass().getSimpleName(), e);
   }
 }

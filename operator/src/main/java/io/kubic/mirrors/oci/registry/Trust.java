@@ -130,7 +130,8 @@ public record Trust(
     return new Trust(all, client, insecure);
   }
 
-  X509TrustManager trustManager() {
+  /** For clients that take one. */
+  public X509TrustManager trustManager() {
     if (insecure) {
       return new Everybody();
     }

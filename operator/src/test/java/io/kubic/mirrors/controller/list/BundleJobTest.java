@@ -102,4 +102,43 @@ class BundleJobTest {
                 .filter(volume -> volume.getName().equals("bundle")))
         .allMatch(volume -> volume.getHostPath().getPath().equals("/media/disk"));
   }
+
+  @Test
+  void aBucketIsReachedWithKeysFromFilesAndNothingOfItIsMountedAsADirectory() {
+    String s3 =
+        "{s3: {bucket: carried, region: eu-1, endpoint: 'https://s3.example', forcePathStyle:"
+            + " true, rootDirectory: a/b, credentialsSecretRef: {name: keys}, caBundleRef: {name:"
+            + " authority, key: root.pem}}}";
+    Job export =
+        job("{sources: [{registry: r.example, images: [a]}], export: {target: " + s3 + "}}", "");
+    assertThat(arguments(export))
+        .containsSequence("--to", "s3://carried/a/b/" + export.getMetadata().getName())
+        .containsSequence("--s3-region", "eu-1", "--s3-endpoint", "https://s3.example")
+        .containsSequence("--s3-path-style", "--s3-credentials", "/etc/mirror/bucket")
+        .containsSequence("--s3-ca", "/etc/mirror/bucket-ca/root.pem");
+    assertThat(container(export).getEnv()).isEmpty();
+    assertThat(export.getSpec().getTemplate().getSpec().getVolumes())
+        .extracting(Volume::getName)
+        .contains("bucket", "bucket-ca")
+        .doesNotContain("bundle");
+    assertThat(
+            export.getSpec().getTemplate().getSpec().getVolumes().stream()
+                .filter(volume -> volume.getName().equals("bucket")))
+        .allMatch(volume -> volume.getSecret().getSecretName().equals("keys"))
+        .hasSize(1);
+
+    Job taken = job("{registryRef: {name: mirror}, import: {source: " + s3 + "}}", "10.0.0.1:5000");
+    assertThat(arguments(taken))
+        .startsWith("import", "s3://carried/a/b", "--to", "10.0.0.1:5000")
+        .containsSequence("--s3-credentials", "/etc/mirror/bucket");
+
+    Job plain =
+        job(
+            "{sources: [{registry: r.example, images: [a]}], export: {target: {s3: {bucket: own}}}}",
+            "");
+    assertThat(arguments(plain))
+        .containsSequence("--to", "s3://own/" + plain.getMetadata().getName())
+        .containsSequence("--s3-region", "us-east-1")
+        .doesNotContain("--s3-credentials", "--s3-endpoint", "--s3-path-style", "--s3-ca");
+  }
 }

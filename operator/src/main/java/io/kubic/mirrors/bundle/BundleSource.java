@@ -1,5 +1,6 @@
 package io.kubic.mirrors.bundle;
 
+import io.kubic.mirrors.oci.CountedStream;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
@@ -12,14 +13,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 
 /** What a bundle has of one registry, as the registry would serve it. */
 final class BundleSource implements ImageSource {
   private final BundleDirectory directory;
   private final String registry;
+  private final LongConsumer count;
   private final Map<String, BundleImage> images = new TreeMap<>();
 
-  BundleSource(BundleDirectory directory, String registry) {
+  /**
+   * @param count told the bytes of blobs as they are read
+   */
+  BundleSource(BundleDirectory directory, String registry, LongConsumer count) {
+    this.count = count;
     this.directory = directory;
     this.registry = registry;
     for (BundleImage image : directory.bundle().images()) {
@@ -69,7 +76,7 @@ final class BundleSource implements ImageSource {
 
   @Override
   public InputStream blob(String repository, Descriptor blob, long offset) {
-    return directory.open(blob, offset);
+    return new CountedStream(directory.open(blob, offset), count);
   }
 
   @Override

@@ -42,9 +42,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
-import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.ObjLongConsumer;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
@@ -205,12 +203,10 @@ public final class Export {
    * Runs.
    *
    * @param selection asked only when something may be missing
-   * @param listener told about every image, from several threads
-   * @param progress told the plan and the bytes to come, once, before the first one
+   * @param watcher told how far it is, if anything is to be copied
    * @throws RefusedException when the directory, the base or the space does not fit
    */
-  public Result run(
-      Supplier<Selection> selection, Consumer<Outcome> listener, ObjLongConsumer<Plan> progress) {
+  public Result run(Supplier<Selection> selection, Watcher watcher) {
     BucketTarget remote = order.bucket() == null ? null : new BucketTarget(order.bucket());
     BlobDirectory near = new BlobDirectory(order.directory(), partial, disk);
     Blobs blobs = remote == null ? near : remote.blobs(near);
@@ -230,7 +226,7 @@ public final class Export {
                     new RefusedException(
                         Reason.Conflict, order.name(), "is being written by another export"))) {
       if (remote == null) {
-        return begun(state(), writer, blobs, selection, listener, progress);
+        return begun(state(), writer, blobs, selection, watcher);
       }
       Optional<byte[]> earlier = remote.state();
       earlier.ifPresent(state -> disk.write(partial.resolve(STATE), state, partial.resolve(NEW)));
@@ -238,7 +234,7 @@ public final class Export {
       if (earlier.isEmpty()) {
         remote.begin(Json.bytes(state));
       }
-      Result result = begun(state, writer, blobs, selection, listener, progress);
+      Result result = begun(state, writer, blobs, selection, watcher);
       if (result.bundle() != null) {
         remote.publish(order.directory());
       }
@@ -251,8 +247,7 @@ public final class Export {
       BundleWriter writer,
       Blobs blobs,
       Supplier<Selection> selection,
-      Consumer<Outcome> listener,
-      ObjLongConsumer<Plan> progress) {
+      Watcher watcher) {
     Path sealed = partial.resolve(SEALED);
     if (Files.exists(sealed)) {
       Bundle bundle =
@@ -260,7 +255,7 @@ public final class Export {
       BundleWriter.Done finished = writer.finish(bundle);
       return new Result(finished.bundle(), finished.checksum(), null, List.of(), true);
     }
-    return fill(state, writer, blobs, selection.get(), listener, progress);
+    return fill(state, writer, blobs, selection.get(), watcher);
   }
 
   /** A completed export that is run again is a success if it would be the same one. */
@@ -334,12 +329,7 @@ public final class Export {
   }
 
   private Result fill(
-      State state,
-      BundleWriter writer,
-      Blobs blobs,
-      Selection selection,
-      Consumer<Outcome> listener,
-      ObjLongConsumer<Plan> progress) {
+      State state, BundleWriter writer, Blobs blobs, Selection selection, Watcher watcher) {
     LayoutStore layout =
         new LayoutStore(
             order.bucket() == null
@@ -351,9 +341,15 @@ public final class Export {
     ExportStore store = new ExportStore(layout, order.base(), this::registry);
     Planner.Result planned =
         new Planner(spec, sources, store, Planner.Depth.COPIES, executor).plan(selection);
-    requireSpace(planned, layout, store, progress);
+    requireSpace(planned, layout, store);
+    Copier copier = new Copier(store, spec, executor);
+    watcher.begin(
+        planned.plan(),
+        planned.work().size(),
+        planned.plan().totals().bytesToTransfer(),
+        copier::settledBytes);
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
-    outcomes.addAll(new Copier(store, spec, executor).copy(planned.work(), listener));
+    outcomes.addAll(copier.copy(planned.work(), watcher::image));
     List<Bundle.Failure> failures = failures(outcomes, selection);
     if (!failures.isEmpty() && !order.allowPartial()) {
       return new Result(null, null, planned.plan(), outcomes, selection.complete());
@@ -375,11 +371,7 @@ public final class Export {
   }
 
   /** Before the first byte: what has to come, against what is free. */
-  private void requireSpace(
-      Planner.Result planned,
-      LayoutStore layout,
-      ExportStore store,
-      ObjLongConsumer<Plan> progress) {
+  private void requireSpace(Planner.Result planned, LayoutStore layout, ExportStore store) {
     Map<Digest, Long> missing = new HashMap<>();
     for (Copier.Work work : planned.work()) {
       for (Descriptor blob : work.blobs()) {
@@ -389,7 +381,6 @@ public final class Export {
       }
     }
     long needed = missing.values().stream().mapToLong(Long::longValue).sum();
-    progress.accept(planned.plan(), needed);
     // Parts of blobs that are split lie beside the blob for a while, one blob after the other.
     long largest =
         order.volumeSize() == 0

@@ -26,6 +26,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiPredicate;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -93,12 +94,12 @@ public final class Import {
   /**
    * Runs.
    *
-   * @param listener told about every image, from several threads
-   * @param progress told the bytes of files that are hashed without being sent
+   * @param watcher told about every image when its tag has moved, and of the bytes that were
+   *     hashed, on their way or in place
    * @throws RefusedException when the bundle is not taken; no tag was moved
    * @throws RegistryException when the registry does not answer
    */
-  public Result run(Consumer<Outcome> listener, LongConsumer progress) {
+  public Result run(Watcher watcher) {
     Bundle bundle = directory.bundle();
     MirrorListSpec spec = spec(bundle.list().spec());
     requireOwnNames(bundle, spec);
@@ -111,10 +112,12 @@ public final class Import {
     Map<Digest, String> homes = homes(bundle, spec);
     requireExpected(bundle, homes);
 
+    AtomicLong hashed = new AtomicLong();
+    watcher.begin(null, bundle.images().size(), directory.bytes(), hashed::get);
     StagedTarget staged = new StagedTarget(target, homes::get);
-    List<Outcome> outcomes = stage(bundle, spec, staged);
+    List<Outcome> outcomes = stage(bundle, spec, staged, hashed::addAndGet);
     requireWhole(outcomes);
-    List<String> damaged = directory.verify(staged.read(), progress);
+    List<String> damaged = directory.verify(staged.read(), hashed::addAndGet);
     if (!damaged.isEmpty() && !rules.allowPartial()) {
       throw new RefusedException(
           Reason.DigestMismatch,
@@ -123,7 +126,7 @@ public final class Import {
               + (damaged.size() > 1 ? ", and so are " + (damaged.size() - 1) + " more files" : "")
               + "; no tag was moved");
     }
-    List<Outcome> done = publish(bundle, spec, staged, outcomes, listener);
+    List<Outcome> done = publish(bundle, spec, staged, outcomes, watcher::image);
     if (rules.prune()) {
       done.addAll(prune(bundle, spec));
     }
@@ -132,10 +135,12 @@ public final class Import {
     return new Result(done, receipt, damaged);
   }
 
-  private List<Outcome> stage(Bundle bundle, MirrorListSpec spec, StagedTarget staged) {
+  private List<Outcome> stage(
+      Bundle bundle, MirrorListSpec spec, StagedTarget staged, LongConsumer count) {
     Map<String, BundleSource> sources = new ConcurrentHashMap<>();
     Function<MirrorListSpec.Source, ImageSource> source =
-        s -> sources.computeIfAbsent(s.registry(), name -> new BundleSource(directory, name));
+        s ->
+            sources.computeIfAbsent(s.registry(), name -> new BundleSource(directory, name, count));
     // What is attached by its subject alone is found from its subject, and attached there again.
     List<BundleImage> named =
         bundle.images().stream().filter(i -> i.tag() != null || !i.referrer()).toList();

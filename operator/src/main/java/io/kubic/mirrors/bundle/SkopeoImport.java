@@ -19,7 +19,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,7 +54,7 @@ public final class SkopeoImport {
    *
    * @throws RefusedException when something is missing or damaged; no tag was moved
    */
-  public List<Outcome> run(Consumer<Outcome> listener) {
+  public List<Outcome> run(Watcher watcher) {
     MirrorListSpec spec = list == null ? everything() : list;
     StagedTarget staged = new StagedTarget(target, digest -> null);
     Planner.Result planned =
@@ -67,7 +66,13 @@ public final class SkopeoImport {
                 executor)
             .plan(selection(spec));
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
-    outcomes.addAll(new Copier(staged, spec, executor).copy(planned.work(), o -> {}));
+    Copier copier = new Copier(staged, spec, executor);
+    watcher.begin(
+        planned.plan(),
+        planned.work().size(),
+        planned.plan().totals().bytesToTransfer(),
+        copier::settledBytes);
+    outcomes.addAll(copier.copy(planned.work(), o -> {}));
     List<Outcome> failed =
         outcomes.stream().filter(o -> o.result() == Outcome.Result.Failed).toList();
     if (!failed.isEmpty() && !allowPartial) {
@@ -86,7 +91,7 @@ public final class SkopeoImport {
               int colon = name.lastIndexOf(':');
               staged.publish(name.substring(0, colon), name.substring(colon + 1), manifest);
             });
-    outcomes.forEach(listener);
+    outcomes.forEach(watcher::image);
     return outcomes;
   }
 

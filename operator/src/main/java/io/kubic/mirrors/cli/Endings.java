@@ -18,7 +18,7 @@ final class Endings {
 
   /** Runs, and tells what went wrong in both ways. */
   static int reported(RunOutput output, IntSupplier run) {
-    try {
+    try (RunOutput _ = output) {
       return run.getAsInt();
     } catch (RefusedException e) {
       output.terminate(Termination.of(e.reason().name(), String.valueOf(e.getMessage())));

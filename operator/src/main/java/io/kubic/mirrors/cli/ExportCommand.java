@@ -142,7 +142,7 @@ final class ExportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    RunOutput report = options.open(spec, connections.isQuiet());
+    RunOutput report = options.open(spec, connections);
     try (ConnectionOptions open = connections;
         S3Options buckets = s3;
         Scratch scratch = new Scratch()) {
@@ -206,8 +206,7 @@ final class ExportCommand implements Callable<Integer> {
                 selected[0] = selection;
                 return selection;
               },
-              report::image,
-              report::toCome);
+              report);
       if (skopeo && result.bundle() != null) {
         writer.write(result.bundle());
       }

@@ -100,7 +100,7 @@ final class ImportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    RunOutput report = options.open(spec, connections.isQuiet());
+    RunOutput report = options.open(spec, connections);
     try (ConnectionOptions open = connections;
         S3Options buckets = s3) {
       return Endings.reported(report, () -> run(open, buckets, report));
@@ -145,7 +145,7 @@ final class ImportCommand implements Callable<Integer> {
                       allowReplay, allowPartial, prune, BundleFiles.signingKey(signKey)),
                   executor,
                   Clock.systemUTC())
-              .run(report::image, report::hashed);
+              .run(report);
       if (receipt != null && result.receipt() != null) {
         BundleFiles.write(receipt, result.receipt());
       }
@@ -229,7 +229,7 @@ final class ImportCommand implements Callable<Integer> {
     target.ping();
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Outcome> outcomes =
-          new SkopeoImport(directory, wanted, target, allowPartial, executor).run(report::image);
+          new SkopeoImport(directory, wanted, target, allowPartial, executor).run(report);
       Report all = Report.of(outcomes, target.requests(), true);
       options.result(
           report,

@@ -27,7 +27,15 @@ final class Progress implements AutoCloseable {
   enum Form {
     NONE,
     BAR,
-    LINES
+    LINES;
+
+    /**
+     * @param verbose lines at a terminal too
+     */
+    static Form of(boolean quiet, boolean verbose) {
+      boolean terminal = System.console() != null && System.console().isTerminal();
+      return quiet ? NONE : terminal && !verbose ? BAR : LINES;
+    }
   }
 
   private final Form form;

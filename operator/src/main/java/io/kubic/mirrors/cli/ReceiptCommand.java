@@ -43,7 +43,8 @@ final class ReceiptCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     RunOutput report =
-        new RunOutput(spec.commandLine().getOut(), spec.commandLine().getErr(), true, null);
+        new RunOutput(
+            spec.commandLine().getOut(), spec.commandLine().getErr(), Progress.Form.NONE, null);
     try (ConnectionOptions open = connections) {
       return Endings.reported(report, () -> run(open));
     }

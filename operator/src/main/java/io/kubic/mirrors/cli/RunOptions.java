@@ -21,9 +21,12 @@ final class RunOptions {
       description = "Write a summary of at most 4096 bytes there on every ending.")
   private @Nullable Path terminationLog;
 
-  RunOutput open(CommandSpec spec, boolean quiet) {
+  RunOutput open(CommandSpec spec, ConnectionOptions connections) {
     return new RunOutput(
-        spec.commandLine().getOut(), spec.commandLine().getErr(), quiet, terminationLog);
+        spec.commandLine().getOut(),
+        spec.commandLine().getErr(),
+        Progress.Form.of(connections.isQuiet(), connections.isVerbose()),
+        terminationLog);
   }
 
   void result(RunOutput output, Report report, Map<String, Object> more, String line) {

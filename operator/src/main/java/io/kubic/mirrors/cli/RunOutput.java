@@ -2,6 +2,7 @@ package io.kubic.mirrors.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.kubic.mirrors.bundle.Watcher;
 import io.kubic.mirrors.sync.Outcome;
 import io.kubic.mirrors.sync.Plan;
 import io.kubic.mirrors.sync.Report;
@@ -12,15 +13,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * How an export or import tells what it does: progress on standard error, the result on standard
  * output, and a summary for Kubernetes.
  */
-final class RunOutput {
+final class RunOutput implements Watcher, AutoCloseable {
   /** Form of the result. */
   enum Form {
     text,
@@ -31,43 +31,48 @@ final class RunOutput {
 
   private final PrintWriter out;
   private final PrintWriter err;
-  private final boolean quiet;
+  private final Progress.Form form;
   private final @Nullable Path terminationLog;
-  private final AtomicInteger done = new AtomicInteger();
-  private final AtomicLong hashed = new AtomicLong();
+  private volatile @Nullable Progress progress;
 
-  RunOutput(PrintWriter out, PrintWriter err, boolean quiet, @Nullable Path terminationLog) {
+  RunOutput(PrintWriter out, PrintWriter err, Progress.Form form, @Nullable Path terminationLog) {
     this.out = out;
     this.err = err;
-    this.quiet = quiet;
+    this.form = form;
     this.terminationLog = terminationLog;
-  }
-
-  /** One image is done. */
-  void image(Outcome outcome) {
-    if (!quiet) {
-      err.println(json(Map.of("done", done.incrementAndGet(), "image", outcome)));
-    }
   }
 
   /** What will be done: the operator reads this line out of the log while a Job runs. */
   void planned(String hash, Termination.Planned plan) {
-    if (!quiet) {
+    if (form == Progress.Form.LINES) {
       err.println(json(Map.of("hash", hash, "plan", plan)));
     }
   }
 
-  /** This many bytes are to come. */
-  void toCome(Plan plan, long bytes) {
-    planned(plan.hash(), plan.planned());
-    if (!quiet) {
-      err.println(json(Map.of("bytesToCome", bytes)));
+  @Override
+  public void begin(@Nullable Plan plan, int images, long bytes, LongSupplier settled) {
+    if (plan != null) {
+      planned(plan.hash(), plan.planned());
+    }
+    progress = new Progress(form, images, bytes, settled, err, System::nanoTime);
+  }
+
+  @Override
+  public void image(Outcome outcome) {
+    Progress told = progress;
+    if (told != null) {
+      told.done(outcome);
     }
   }
 
-  /** This many bytes were hashed. */
-  void hashed(long bytes) {
-    hashed.addAndGet(bytes);
+  /** No more progress is told. */
+  @Override
+  public void close() {
+    Progress told = progress;
+    progress = null;
+    if (told != null) {
+      told.close();
+    }
   }
 
   void warn(String message) {
@@ -75,8 +80,9 @@ final class RunOutput {
   }
 
   /** The whole result. */
-  void result(Form form, Report report, Map<String, Object> more, String line) {
-    if (form == Form.json) {
+  void result(Form as, Report report, Map<String, Object> more, String line) {
+    close();
+    if (as == Form.json) {
       Map<String, Object> all = new LinkedHashMap<>(more);
       all.put("summary", report.summary());
       all.put("images", report.images());

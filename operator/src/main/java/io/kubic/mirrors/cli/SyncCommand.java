@@ -306,13 +306,8 @@ final class SyncCommand implements Callable<Integer> {
   }
 
   private Progress progress(Plan plan, int images, Copier copier) {
-    boolean terminal = System.console() != null && System.console().isTerminal();
-    Progress.Form form =
-        connections.isQuiet()
-            ? Progress.Form.NONE
-            : terminal && !connections.isVerbose() ? Progress.Form.BAR : Progress.Form.LINES;
     return new Progress(
-        form,
+        Progress.Form.of(connections.isQuiet(), connections.isVerbose()),
         images,
         plan.totals().bytesToTransfer(),
         copier::settledBytes,

@@ -80,7 +80,8 @@ final class VerifyCommand implements Callable<Integer> {
       }
     }
     RunOutput report =
-        new RunOutput(spec.commandLine().getOut(), spec.commandLine().getErr(), true, null);
+        new RunOutput(
+            spec.commandLine().getOut(), spec.commandLine().getErr(), Progress.Form.NONE, null);
     try (S3Options buckets = s3) {
       return Endings.reported(report, () -> run(report, buckets));
     }

@@ -2,6 +2,7 @@ package io.kubic.mirrors.sync;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.oci.BlobContent;
+import io.kubic.mirrors.oci.CountedStream;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
@@ -10,8 +11,6 @@ import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
-import java.io.FilterInputStream;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -344,26 +343,12 @@ public final class Copier {
   /** Counts what is read, for progress only. */
   private BlobContent counted(BlobContent content, AtomicLong moving) {
     return offset ->
-        new FilterInputStream(content.open(offset)) {
-          @Override
-          public int read() throws IOException {
-            int one = super.read();
-            count(one < 0 ? 0 : 1);
-            return one;
-          }
-
-          @Override
-          public int read(byte[] buffer, int start, int length) throws IOException {
-            int count = super.read(buffer, start, length);
-            count(Math.max(0, count));
-            return count;
-          }
-
-          private void count(int bytes) {
-            moving.addAndGet(bytes);
-            settledBytes.addAndGet(bytes);
-          }
-        };
+        new CountedStream(
+            content.open(offset),
+            bytes -> {
+              moving.addAndGet(bytes);
+              settledBytes.addAndGet(bytes);
+            });
   }
 
   private void add(AtomicLong written, long bytes) {

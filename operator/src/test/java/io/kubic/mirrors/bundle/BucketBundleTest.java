@@ -113,14 +113,14 @@ class BucketBundleTest {
       MemoryBucket bucket = new MemoryBucket();
       for (int i = 0; i < 1 + random.nextInt(3); i++) {
         AtomicLong left = new AtomicLong(random.nextLong(changes.get()));
-        bucket.beforeChange =
-            () -> {
-              if (left.decrementAndGet() < 0) {
-                throw new PowerFailure();
-              }
-            };
-        try {
-          export(bucket);
+        try (MemoryBucket process = bucket.process()) {
+          process.beforeChange =
+              () -> {
+                if (left.decrementAndGet() < 0) {
+                  throw new PowerFailure();
+                }
+              };
+          export(process);
         } catch (PowerFailure | RuntimeException e) {
           cutAtAll++;
         }
@@ -135,7 +135,6 @@ class BucketBundleTest {
               .isInstanceOf(RefusedException.class);
         }
       }
-      bucket.beforeChange = () -> {};
       export(bucket);
       assertThat(bucket.tree()).as(about).isEqualTo(expected);
       List<String> blobs = bucket.log.stream().filter(l -> l.startsWith("PUT blobs/")).toList();

@@ -11,12 +11,16 @@ import io.kubic.mirrors.oci.layout.Checkpoint;
 import io.kubic.mirrors.oci.layout.DirectoryLock;
 import io.kubic.mirrors.oci.layout.Disk;
 import io.kubic.mirrors.sync.Outcome;
+import io.kubic.mirrors.sync.Plan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,6 +39,55 @@ class BundleTest {
 
   private Path dir(String name) {
     return temp.resolve(name);
+  }
+
+  /** Asks after every image, and at the end. */
+  private static final class Seen extends Story.Quiet {
+    final List<Long> done = Collections.synchronizedList(new ArrayList<>());
+    long total;
+    int images;
+    int told;
+    LongSupplier settled = () -> 0;
+
+    @Override
+    public void begin(Plan plan, int of, long bytes, LongSupplier now) {
+      images = of;
+      total = bytes;
+      settled = now;
+      done.add(now.getAsLong());
+    }
+
+    @Override
+    public synchronized void image(Outcome outcome) {
+      told++;
+      done.add(settled.getAsLong());
+    }
+  }
+
+  @Test
+  void whoWatchesAnExportSeesItsBytesComeAndAllOfThemAtTheEnd() {
+    Seen seen = new Seen();
+    story.watcher = seen;
+    story.export(dir("b"));
+    assertThat(seen.done.getFirst()).isZero();
+    assertThat(seen.done).isSorted();
+    // Manifests are small, and are not counted, as in a sync.
+    assertThat(seen.settled.getAsLong()).isBetween(seen.total * 8 / 10, seen.total);
+    assertThat(seen.told).isEqualTo(seen.images).isPositive();
+  }
+
+  @Test
+  void whoWatchesAnImportSeesEveryByteHashedOnceSentOrNot() {
+    story.export(dir("b"));
+    MemoryRegistry target = new MemoryRegistry("mirror.local");
+    for (int run = 0; run < 2; run++) {
+      Seen seen = new Seen();
+      story.watcher = seen;
+      story.take(dir("b"), target);
+      assertThat(seen.done.getFirst()).as("run %s", run).isZero();
+      assertThat(seen.settled.getAsLong()).isBetween(seen.total * 8 / 10, seen.total);
+      assertThat(seen.told).isEqualTo(seen.images).isPositive();
+    }
   }
 
   @Test

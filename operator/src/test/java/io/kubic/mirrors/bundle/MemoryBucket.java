@@ -21,13 +21,29 @@ import java.util.stream.Stream;
 
 /** A bucket as every service has it: objects appear whole. */
 final class MemoryBucket implements Bucket {
-  final Map<String, byte[]> objects = new ConcurrentHashMap<>();
+  final Map<String, byte[]> objects;
 
   /** What was written and removed, in order. */
-  final ConcurrentLinkedQueue<String> log = new ConcurrentLinkedQueue<>();
+  final ConcurrentLinkedQueue<String> log;
 
   /** Asked before everything that changes something. */
   Runnable beforeChange = () -> {};
+
+  private boolean closed;
+
+  MemoryBucket() {
+    this(new ConcurrentHashMap<>(), new ConcurrentLinkedQueue<>());
+  }
+
+  private MemoryBucket(Map<String, byte[]> objects, ConcurrentLinkedQueue<String> log) {
+    this.objects = objects;
+    this.log = log;
+  }
+
+  /** The same bucket as a process sees it that ends: threads it leaves behind do no more. */
+  MemoryBucket process() {
+    return new MemoryBucket(objects, log);
+  }
 
   @Override
   public String name() {
@@ -58,8 +74,7 @@ final class MemoryBucket implements Bucket {
   @Override
   public void put(String name, byte[] bytes) {
     beforeChange.run();
-    log.add("PUT " + name);
-    objects.put(name, bytes);
+    change("PUT " + name, () -> objects.put(name, bytes));
   }
 
   @Override
@@ -76,8 +91,7 @@ final class MemoryBucket implements Bucket {
   @Override
   public void remove(String name) {
     beforeChange.run();
-    log.add("REMOVE " + name);
-    objects.remove(name);
+    change("REMOVE " + name, () -> objects.remove(name));
   }
 
   @Override
@@ -85,8 +99,18 @@ final class MemoryBucket implements Bucket {
     log.add("DROP");
   }
 
+  private synchronized void change(String what, Runnable change) {
+    if (closed) {
+      throw new IllegalStateException("the process has ended");
+    }
+    log.add(what);
+    change.run();
+  }
+
   @Override
-  public void close() {}
+  public synchronized void close() {
+    closed = true;
+  }
 
   MemoryBucket copy() {
     MemoryBucket copy = new MemoryBucket();

@@ -11,6 +11,8 @@ import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.layout.Checkpoint;
+import io.kubic.mirrors.sync.Outcome;
+import io.kubic.mirrors.sync.Plan;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -31,6 +33,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
 /** Two sides and a directory between them. */
@@ -44,12 +47,22 @@ final class Story implements AutoCloseable {
   final SigningKey key;
   final VerifyingKey verifyingKey;
   String more = "";
+  Watcher watcher = new Quiet();
   long now = 1_700_000_000L;
   long space = Long.MAX_VALUE;
   long volumeSize;
   boolean allowPartial;
   boolean signed = true;
   Extras extras = Extras.NONE;
+
+  /** Nobody looks. */
+  static class Quiet implements Watcher {
+    @Override
+    public void begin(Plan plan, int images, long bytes, LongSupplier settled) {}
+
+    @Override
+    public void image(Outcome outcome) {}
+  }
 
   Story() {
     this("Ed25519");
@@ -155,7 +168,7 @@ final class Story implements AutoCloseable {
             Clock.fixed(Instant.ofEpochSecond(now), ZoneOffset.UTC),
             path -> space,
             checkpoint)
-        .run(this::selection, o -> {}, (p, b) -> {});
+        .run(this::selection, watcher);
   }
 
   Bundle export(Path to, ReceiptStore.Kept base) {
@@ -178,7 +191,7 @@ final class Story implements AutoCloseable {
             rules,
             executor,
             Clock.fixed(Instant.ofEpochSecond(now), ZoneOffset.UTC))
-        .run(o -> {}, b -> {});
+        .run(watcher);
   }
 
   ReceiptStore.Kept take(Path from, MemoryRegistry target) {

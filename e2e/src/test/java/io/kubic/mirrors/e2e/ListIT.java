@@ -341,6 +341,20 @@ class ListIT {
     ListWorld.Ended reports =
         ListWorld.run("tags", target.host() + "/mirror-operator/reports", "--plain-http");
     assertThat(reports.out().lines()).hasSize(2);
+    assertThat(status.shards()).extracting(MirrorListStatus.Shard::index).containsExactly(0, 1);
+    assertThat(status.shards())
+        .extracting(MirrorListStatus.Shard::reportRef)
+        .doesNotContainNull()
+        .doesNotHaveDuplicates();
+    // What all parts together left is one lock, and the same images are planned under it.
+    Path locked =
+        Files.writeString(
+            directory.resolve("locked.yaml"), yaml("lock: {image: '" + status.lockRef() + "'}"));
+    ListWorld.Ended plan =
+        ListWorld.run("plan", "-f", locked.toString(), "--to", target.host(), "--plain-http");
+    assertThat(plan.code()).as(plan.err()).isZero();
+    assertThat(plan.out()).contains("8 images");
+    world.assertIdle();
   }
 
   /** Times in a status are whole seconds: what comes in the same one is not later. */

@@ -58,12 +58,20 @@ final class LockOptions {
     String registry = reference.repository().registry();
     RegistryClient client =
         target != null && target.name().equals(registry) ? target : open.registry(registry);
-    return Optional.of(Lock.parse(read(client, reference), image));
-  }
-
-  private static String read(RegistryClient client, Reference reference) {
     String repository = reference.repository().path();
     Manifest manifest = client.manifest(repository, ImageArgument.identifier(reference));
+    if (!manifest.isIndex()) {
+      return Optional.of(Lock.parse(read(client, reference, manifest), image));
+    }
+    // What the parts of one run left.
+    return manifest.children().stream()
+        .map(part -> client.manifest(repository, part.digest().toString()))
+        .map(part -> Lock.parse(read(client, reference, part), image))
+        .reduce(Lock::and);
+  }
+
+  private static String read(RegistryClient client, Reference reference, Manifest manifest) {
+    String repository = reference.repository().path();
     List<Descriptor> layers =
         manifest.content() instanceof Manifest.Image image ? image.layers() : List.of();
     if (layers.size() != 1 || layers.getFirst().size() > MAX_BYTES) {

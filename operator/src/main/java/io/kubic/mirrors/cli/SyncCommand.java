@@ -112,6 +112,13 @@ final class SyncCommand implements Callable<Integer> {
   private @Nullable String shard;
 
   @Option(
+      names = "--run",
+      paramLabel = "NAME",
+      description =
+          "The same for all parts of one run: the last of them leaves one lock for all of it.")
+  private @Nullable String run;
+
+  @Option(
       names = "--in-use",
       paramLabel = "FILE",
       description = "Digests that are in use, one a line: they are never pruned.")
@@ -222,16 +229,16 @@ final class SyncCommand implements Callable<Integer> {
               recheck ? Planner.Depth.CONTENT : Planner.Depth.COPIES,
               executor);
       Copier copier = new Copier(target, wanted, executor);
-      SyncRun run =
+      SyncRun engine =
           new SyncRun(
               new SyncRun.Settings(
-                  ListFile.identity(resource, namespace), wanted, shard(), inUse()),
+                  ListFile.identity(resource, namespace), wanted, shard(), run, inUse()),
               target,
               planner,
               copier,
               executor,
               Clock.systemUTC());
-      SyncRun.Planned planned = run.plan(selection);
+      SyncRun.Planned planned = engine.plan(selection);
       Plan plan = planned.plan();
       Quantity maxBytes = wanted.guard().maxBytes();
       if (maxBytes != null
@@ -254,7 +261,7 @@ final class SyncCommand implements Callable<Integer> {
       SyncRun.Done done;
       try (Progress progress = progress(plan, planned.work().size(), copier)) {
         done =
-            run.run(
+            engine.run(
                 planned,
                 progress::done,
                 () ->
@@ -266,6 +273,7 @@ final class SyncCommand implements Callable<Integer> {
       terminate(
           done.report()
               .termination(plan, selection.sources(), done.reportRef())
+              .withLock(done.lockRef())
               .withQuotas(registry -> quota(clients, registry)));
       return exitCode(done.report(), selection);
     }

@@ -17,7 +17,9 @@ import io.kubic.mirrors.oci.RegistryException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 
 /**
  * Documents of ours that lie in a registry as OCI artifacts: one layer with the document, the empty
@@ -30,22 +32,49 @@ final class Artifacts {
 
   private Artifacts() {}
 
+  /**
+   * A document and the manifest that it lies behind.
+   *
+   * @param annotations of the manifest
+   */
+  record Artifact(
+      String repository, String type, byte[] document, Map<String, String> annotations) {
+    private Descriptor config() {
+      return new Descriptor(MediaTypes.OCI_EMPTY, Digest.of(EMPTY), EMPTY.length);
+    }
+
+    private Descriptor layer() {
+      return new Descriptor(type, Digest.of(document), document.length);
+    }
+
+    Manifest manifest() {
+      ObjectNode root = JSON.createObjectNode().put("schemaVersion", 2);
+      root.put("mediaType", MediaTypes.OCI_MANIFEST).put("artifactType", type);
+      describe(root.putObject("config"), config());
+      describe(root.putArray("layers").addObject(), layer());
+      if (!annotations.isEmpty()) {
+        ObjectNode node = root.putObject("annotations");
+        new TreeMap<>(annotations).forEach(node::put);
+      }
+      try {
+        return Manifest.parse(JSON.writeValueAsBytes(root), MediaTypes.OCI_MANIFEST, repository);
+      } catch (JsonProcessingException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+
   static Manifest write(
       ImageStore store, String repository, String tag, String type, byte[] document) {
-    Descriptor config = put(store, repository, MediaTypes.OCI_EMPTY, EMPTY);
-    Descriptor layer = put(store, repository, type, document);
-    ObjectNode root = JSON.createObjectNode().put("schemaVersion", 2);
-    root.put("mediaType", MediaTypes.OCI_MANIFEST).put("artifactType", type);
-    describe(root.putObject("config"), config);
-    describe(root.putArray("layers").addObject(), layer);
-    try {
-      Manifest manifest =
-          Manifest.parse(JSON.writeValueAsBytes(root), MediaTypes.OCI_MANIFEST, repository);
-      store.putManifest(repository, manifest, tag);
-      return manifest;
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
+    return write(store, new Artifact(repository, type, document, Map.of()), tag);
+  }
+
+  static Manifest write(ImageStore store, Artifact artifact, String tag) {
+    put(store, artifact.repository(), artifact.config(), EMPTY);
+    put(store, artifact.repository(), artifact.layer(), artifact.document());
+    Manifest manifest = artifact.manifest();
+    store.putManifest(artifact.repository(), manifest, tag);
+    return manifest;
   }
 
   /**
@@ -90,17 +119,15 @@ final class Artifacts {
     }
   }
 
-  private static Descriptor put(ImageStore store, String repository, String type, byte[] bytes) {
-    Descriptor blob = new Descriptor(type, Digest.of(bytes), bytes.length);
+  private static void put(ImageStore store, String repository, Descriptor blob, byte[] bytes) {
     store.putBlob(
         repository,
         blob,
         null,
         offset -> new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset));
-    return blob;
   }
 
-  private static void describe(ObjectNode node, Descriptor descriptor) {
+  static void describe(ObjectNode node, Descriptor descriptor) {
     node.put("mediaType", descriptor.mediaType())
         .put("digest", descriptor.digest().toString())
         .put("size", descriptor.size());

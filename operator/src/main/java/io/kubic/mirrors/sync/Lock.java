@@ -71,6 +71,13 @@ public final class Lock {
     return new Lock(images);
   }
 
+  /** The images of both; where they differ, those of the other. */
+  public Lock and(Lock other) {
+    Map<Reference, Digest> all = new LinkedHashMap<>(images);
+    all.putAll(other.images);
+    return new Lock(all);
+  }
+
   private static Reference reference(String source, String file) {
     int slash = source.indexOf('/');
     try {

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -53,10 +54,20 @@ public final class SyncRun {
    *
    * @param list {@code namespace.name} of the list; {@code _.name} when it has no namespace
    * @param shard the part of the list that this run is about
+   * @param run what the parts of one run have in common; null when that is not known
    * @param inUse digests that pods run; empty when nobody knows
    */
   public record Settings(
-      String list, MirrorListSpec spec, Shard shard, Optional<Set<Digest>> inUse) {}
+      String list,
+      MirrorListSpec spec,
+      Shard shard,
+      @Nullable String run,
+      Optional<Set<Digest>> inUse) {
+    /** A run by itself. */
+    public Settings(String list, MirrorListSpec spec, Shard shard, Optional<Set<Digest>> inUse) {
+      this(list, spec, shard, null, inUse);
+    }
+  }
 
   /**
    * @param planner for the same list and target, not used before
@@ -103,9 +114,15 @@ public final class SyncRun {
    * What a run did.
    *
    * @param reportRef where the whole report is; null when it could not be stored
+   * @param lockRef where the digests of the whole run are; null when not everything is there, or a
+   *     part of the run is not done
    * @param problems that hinder nobody, for a person
    */
-  public record Done(Report report, @Nullable String reportRef, List<Selection.Problem> problems) {
+  public record Done(
+      Report report,
+      @Nullable String reportRef,
+      @Nullable String lockRef,
+      List<Selection.Problem> problems) {
     public Done {
       problems = List.copyOf(problems);
     }
@@ -354,7 +371,38 @@ public final class SyncRun {
     }
     addUnlisted(outcomes, planned.selection());
     Report report = Report.of(outcomes, requests.getAsLong(), planned.selection().complete());
-    return new Done(report, store(report, planned.plan(), problems), problems);
+    String lock = view.writable() && report.isSuccessful() ? lock(outcomes, items, problems) : null;
+    return new Done(report, store(report, planned.plan(), problems), lock, problems);
+  }
+
+  /** The digests that are in the target now, to be had again. */
+  private @Nullable String lock(
+      List<Outcome> outcomes, Map<String, Plan.Item> items, List<Selection.Problem> problems) {
+    SortedMap<String, Digest> digests = new TreeMap<>();
+    for (Outcome outcome : outcomes) {
+      // Of a tag that moved the target keeps what it has, which is what the plan says.
+      Plan.Item item = items.get(outcome.target());
+      Digest digest =
+          outcome.result() == Outcome.Result.Drifted && item != null
+              ? item.digest()
+              : outcome.digest();
+      if (digest != null && outcome.result() != Outcome.Result.Pruned && !outcome.referrer()) {
+        digests.put(outcome.source(), digest);
+      }
+    }
+    try {
+      return new Locks(target, settings.list(), settings.shard(), settings.run()).save(digests);
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
+      problems.add(
+          new Selection.Problem(
+              target.name() + "/" + Locks.REPOSITORY,
+              e.reason(),
+              "the lock cannot be stored: " + e.problem()));
+      return null;
+    }
   }
 
   /** Where blobs are, as all ledgers of the target know. */

@@ -40,6 +40,7 @@ class SyncRunTest {
   private boolean complete = true;
   private Optional<Set<Digest>> inUse = Optional.empty();
   private Shard shard = Shard.whole();
+  private String runName;
   private Plan plan;
 
   @AfterEach
@@ -74,7 +75,7 @@ class SyncRunTest {
     }
     SyncRun run =
         new SyncRun(
-            new SyncRun.Settings(list, spec, shard, inUse),
+            new SyncRun.Settings(list, spec, shard, runName, inUse),
             target,
             new Planner(spec, s -> source, target, Planner.Depth.COPIES, executor),
             new Copier(target, spec, executor),
@@ -431,5 +432,78 @@ class SyncRunTest {
     all = Termination.merged(parts);
     assertThat(all.complete()).isFalse();
     assertThat(all.failures()).anyMatch(f -> f.image().equals("part 2 of 3"));
+  }
+
+  private Lock lock(String ref) {
+    assertThat(ref).startsWith("mirror.local/mirror-operator/locks@sha256:");
+    Manifest manifest =
+        target.manifest("mirror-operator/locks", ref.substring(ref.indexOf('@') + 1));
+    if (manifest.isIndex()) {
+      return manifest.children().stream()
+          .map(child -> lock("mirror.local/mirror-operator/locks@" + child.digest()))
+          .reduce(Lock::and)
+          .orElseThrow();
+    }
+    byte[] bytes = target.blobs.get("mirror-operator/locks@" + manifest.blobs().getLast().digest());
+    return Lock.parse(new String(bytes, UTF_8), ref);
+  }
+
+  private List<String> locked(String ref) {
+    return lock(ref).select(spec("")).images().stream().map(SelectedImage::toString).toList();
+  }
+
+  @Test
+  void aGoodRunLeavesALockThatChangesOnlyWithItsDigests() {
+    Manifest one = source.image("a", "1", "x");
+    Manifest two = source.image("a", "2", "y");
+    SyncRun.Done done = sync("", "a:1", "a:2");
+    assertThat(locked(done.lockRef()))
+        .containsExactly(
+            "r.example:5000/a:1@" + one.digest(), "r.example:5000/a:2@" + two.digest());
+    target.dies = repository -> repository.equals("mirror-operator/locks");
+    assertThat(sync("", "a:1", "a:2").lockRef()).isEqualTo(done.lockRef());
+    target.dies = repository -> false;
+    Manifest moved = source.image("a", "2", "z");
+    assertThat(locked(sync("", "a:1", "a:2").lockRef()).getLast())
+        .endsWith(moved.digest().toString());
+  }
+
+  @Test
+  void aRunThatFailedInPartLeavesNoLockAndTheOldOneStays() {
+    source.image("a", "1", "x");
+    String good = sync("", "a:1").lockRef();
+    assertThat(sync("", "a:1", "a:2").lockRef()).isNull();
+    assertThat(locked(good)).hasSize(1);
+  }
+
+  @Test
+  void aTagThatMovedIsLockedAsTheMirrorHasIt() {
+    Manifest first = source.image("a", "1", "x");
+    sync("", "a:1");
+    source.image("a", "1", "y");
+    SyncRun.Done done = sync("tagPolicy: Immutable, ", "a:1");
+    assertThat(done.report().summary().drifted()).isEqualTo(1);
+    assertThat(locked(done.lockRef())).containsExactly("r.example:5000/a:1@" + first.digest());
+  }
+
+  @Test
+  void theLastPartOfARunLeavesOneLockForAllOfIt() {
+    for (String repository : List.of("a", "b", "c", "d", "e")) {
+      source.image(repository, "1", repository);
+    }
+    String[] images = {"a:1", "b:1", "c:1", "d:1", "e:1"};
+    runName = "first";
+    List<String> locks = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      shard = new Shard(i, 3);
+      locks.add(sync("", images).lockRef());
+    }
+    assertThat(locks.subList(0, 2)).containsOnlyNulls();
+    assertThat(locked(locks.getLast())).hasSize(5);
+    runName = "second";
+    shard = new Shard(2, 3);
+    assertThat(sync("", images).lockRef()).as("the others' are of another run").isNull();
+    runName = null;
+    assertThat(sync("", images).lockRef()).isNull();
   }
 }

@@ -400,7 +400,7 @@ public record MirrorListSpec(
               "A ConfigMap with the JSON or YAML of kubectl mirror plan; default key lock.json.")
           @Nullable KeyRef configMapRef,
       @JsonPropertyDescription(
-              "An artifact with such a plan or a report, as status.reportRef names it.")
+              "An artifact with the digests: what status.lockRef or status.reportRef names.")
           @Size(max = 1024)
           @Pattern("^\\S+/\\S+(:\\S+|@sha256:[0-9a-f]{64})$")
           @Nullable String image) {}

@@ -42,6 +42,8 @@ final class ShardedJob {
     List<String> args = new ArrayList<>(container.getArgs());
     args.add("--shard");
     args.add("$(JOB_COMPLETION_INDEX)/" + shards);
+    args.add("--run");
+    args.add(job.getMetadata().getName());
     container.setArgs(args);
     return sharded;
   }

@@ -66,7 +66,7 @@ class ShardedJobTest {
         .extracting(rule -> rule.getAction())
         .containsExactly("FailIndex", "Ignore");
     assertThat(spec.getTemplate().getSpec().getContainers().getFirst().getArgs())
-        .containsExactly("sync", "--shard", "$(JOB_COMPLETION_INDEX)/4");
+        .containsExactly("sync", "--shard", "$(JOB_COMPLETION_INDEX)/4", "--run", "run");
     assertThat(WHOLE.getSpec().getCompletionMode()).isNull();
   }
 

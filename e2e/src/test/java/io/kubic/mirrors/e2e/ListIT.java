@@ -346,6 +346,9 @@ class ListIT {
         .extracting(MirrorListStatus.Shard::reportRef)
         .doesNotContainNull()
         .doesNotHaveDuplicates();
+    assertThat(world.kubectlMirror("status", "list").out())
+        .contains("lock " + status.lockRef(), ": Succeeded, 8 copied, 0 failed")
+        .contains("shard 1: ", "report " + status.shards().getLast().reportRef());
     // What all parts together left is one lock, and the same images are planned under it.
     Path locked =
         Files.writeString(
@@ -355,6 +358,34 @@ class ListIT {
     assertThat(plan.code()).as(plan.err()).isZero();
     assertThat(plan.out()).contains("8 images");
     world.assertIdle();
+  }
+
+  @Test
+  void whatAListsMetricsTellIsItsStatusAndGoesWithIt() throws Exception {
+    image("app/one", "1", "one");
+    apply("");
+    world.work();
+    MirrorListStatus status = world.await("it is copied", ListIT::synced);
+    assertThat(status.history().getFirst().copied()).isOne();
+    String labels = "{list=\"list\",namespace=\"" + world.namespace + "\"";
+    Lab.eventually(
+        Duration.ofSeconds(20),
+        "the metrics tell the same",
+        () ->
+            world
+                .metrics()
+                .lines()
+                .toList()
+                .containsAll(
+                    List.of(
+                        "mirror_list_condition" + labels + ",type=\"Ready\"} 1.0",
+                        "mirror_list_last_run_images" + labels + ",result=\"copied\"} 1.0",
+                        "mirror_list_last_run_success" + labels + "} 1.0")));
+    world.admin.resource(world.list()).delete();
+    Lab.eventually(
+        Duration.ofSeconds(20),
+        "no series is left behind",
+        () -> !world.metrics().contains(world.namespace));
   }
 
   /** Times in a status are whole seconds: what comes in the same one is not later. */

@@ -17,7 +17,9 @@ import io.javaoperatorsdk.operator.Operator;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.cli.CommandLines;
+import io.kubic.mirrors.controller.list.ListMetrics;
 import io.kubic.mirrors.controller.list.ListReconciler;
+import io.kubic.mirrors.ops.Exposition;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -47,8 +49,15 @@ final class ListWorld implements AutoCloseable {
   final String namespace;
   private final ApiServer server;
   private final Path directory;
+  private final ListReconciler lists =
+      new ListReconciler(RegistryWorld.settings(), Clock.systemUTC());
   private final Operator operator;
   private int runs;
+
+  /** What could be scraped now. */
+  String metrics() {
+    return Exposition.text(ListMetrics.of(lists.lists()));
+  }
 
   /** How a command ended. */
   record Ended(int code, String out, String err) {}
@@ -77,9 +86,7 @@ final class ListWorld implements AutoCloseable {
     this.operator =
         new Operator(
             overrider -> overrider.withKubernetesClient(client()).withCloseClientOnStop(true));
-    operator.register(
-        new ListReconciler(RegistryWorld.settings(), Clock.systemUTC()),
-        override -> override.settingNamespace(namespace));
+    operator.register(lists, override -> override.settingNamespace(namespace));
     operator.start();
   }
 

@@ -250,8 +250,9 @@ final class ExportCommand implements Callable<Integer> {
                 + " bytes"
                 + (bundle.volumes() > 1 ? " in " + bundle.volumes() + " volumes" : ""));
     Termination ended =
-        report.termination(
-            result.plan(), selection == null ? List.of() : selection.sources(), null);
+        report
+            .termination(result.plan(), selection == null ? List.of() : selection.sources(), null)
+            .withQuotas(ConnectionOptions.quotas(clients.values()));
     output.terminate(
         bundle == null || result.checksum() == null
             ? ended

@@ -11,6 +11,7 @@ import io.fabric8.kubernetes.client.extended.leaderelection.LeaderCallbacks;
 import io.fabric8.kubernetes.client.utils.KubernetesSerialization;
 import io.javaoperatorsdk.operator.Operator;
 import io.javaoperatorsdk.operator.api.config.LeaderElectionConfigurationBuilder;
+import io.kubic.mirrors.controller.list.ListMetrics;
 import io.kubic.mirrors.controller.list.ListReconciler;
 import io.kubic.mirrors.controller.nodeconfig.NodeConfigReconciler;
 import io.kubic.mirrors.controller.registry.HttpRegistryProbe;
@@ -20,6 +21,7 @@ import io.kubic.mirrors.oci.registry.Connection;
 import io.kubic.mirrors.oci.registry.Credentials;
 import io.kubic.mirrors.oci.registry.Transport;
 import io.kubic.mirrors.oci.registry.Trust;
+import io.kubic.mirrors.ops.Exposition;
 import io.kubic.mirrors.ops.HealthServer;
 import io.kubic.mirrors.ops.HealthServer.Answer;
 import java.io.IOException;
@@ -34,6 +36,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import okhttp3.OkHttpClient;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -96,7 +99,8 @@ final class OperatorCommand implements Callable<Integer> {
     AtomicBoolean stopping = new AtomicBoolean();
     CountDownLatch stopped = new CountDownLatch(1);
     KubernetesClient client = client();
-    Operator operator = operator(client, stopping);
+    AtomicBoolean leading = new AtomicBoolean(leaseNamespace == null);
+    Operator operator = operator(client, stopping, leading);
     Clock clock = Clock.systemUTC();
     SecureRandom random = new SecureRandom();
     Set<String> watched = settings.namespaces();
@@ -112,8 +116,9 @@ final class OperatorCommand implements Callable<Integer> {
             override.settingNamespaces(watched);
           }
         });
+    ListReconciler lists = new ListReconciler(settings, clock);
     operator.register(
-        new ListReconciler(settings, clock),
+        lists,
         override -> {
           if (!watched.isEmpty()) {
             override.settingNamespaces(watched);
@@ -145,8 +150,16 @@ final class OperatorCommand implements Callable<Integer> {
                 () ->
                     operator.getRuntimeInfo().isStarted()
                         ? Answer.ok("ready")
-                        : Answer.unavailable("caches are not filled yet")))) {
-      LOG.info("probes on port {}", health.port());
+                        : Answer.unavailable("caches are not filled yet"),
+                "/metrics",
+                // Who does not lead tells nothing, or each series would be there twice.
+                () ->
+                    Exposition.answer(
+                        ListMetrics.of(
+                            leading.get() && operator.getRuntimeInfo().isStarted()
+                                ? lists.lists()
+                                : Stream.empty()))))) {
+      LOG.info("probes and metrics on port {}", health.port());
       Runtime.getRuntime()
           .addShutdownHook(
               new Thread(
@@ -163,7 +176,8 @@ final class OperatorCommand implements Callable<Integer> {
     return ExitCode.OK;
   }
 
-  private Operator operator(KubernetesClient client, AtomicBoolean stopping) {
+  private Operator operator(
+      KubernetesClient client, AtomicBoolean stopping, AtomicBoolean leading) {
     return new Operator(
         overrider -> {
           overrider
@@ -180,7 +194,10 @@ final class OperatorCommand implements Callable<Integer> {
                     .withExitOnStopLeading(false)
                     .withLeaderCallbacks(
                         new LeaderCallbacks(
-                            () -> LOG.info("leading as {}", identity()),
+                            () -> {
+                              leading.set(true);
+                              LOG.info("leading as {}", identity());
+                            },
                             () -> {
                               if (!stopping.get()) {
                                 // Somebody else may lead by now: no further write from here.

@@ -131,7 +131,8 @@ final class StatusCommand implements Callable<Integer> {
               + source.tags()
               + " tags, "
               + source.selected()
-              + " selected");
+              + " selected"
+              + quota(source.rateLimit()));
     }
     out.println(
         "last run "
@@ -140,10 +141,52 @@ final class StatusCommand implements Callable<Integer> {
             + text(status.lastSuccessfulTime())
             + ", next "
             + text(status.nextSyncTime()));
+    if (status.lockRef() != null) {
+      out.println("lock " + status.lockRef());
+    }
+    if (status.shards().isEmpty() && status.reportRef() != null) {
+      out.println("report " + status.reportRef());
+    }
+    for (MirrorListStatus.Shard shard : status.shards()) {
+      out.println(
+          "shard "
+              + shard.index()
+              + ": "
+              + (shard.reason() == null
+                  ? shard.images() + " images, " + shard.failed() + " failed"
+                  : shard.reason())
+              + ", report "
+              + text(shard.reportRef()));
+    }
+    for (MirrorListStatus.Run run : status.history()) {
+      out.println(
+          "run "
+              + text(run.time())
+              + ": "
+              + run.result()
+              + (run.reason() == null ? "" : " " + run.reason())
+              + (run.copied() == null
+                  ? ""
+                  : ", " + run.copied() + " copied, " + run.failed() + " failed"));
+    }
     for (MirrorListStatus.Failure failure : status.failures()) {
       out.println(
           "failed " + failure.image() + ": " + failure.reason() + ": " + text(failure.message()));
     }
+  }
+
+  private static String quota(MirrorListStatus.@Nullable RateLimit limit) {
+    return limit == null
+        ? ""
+        : (limit.remaining() == null
+                ? ""
+                : ", "
+                    + limit.remaining()
+                    + (limit.limit() == null ? "" : " of " + limit.limit())
+                    + " pulls left")
+            + (limit.throttled() == null || limit.throttled() == 0
+                ? ""
+                : ", " + limit.throttled() + " requests throttled");
   }
 
   private static String condition(MirrorList list, String type) {

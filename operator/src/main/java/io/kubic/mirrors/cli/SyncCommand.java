@@ -11,7 +11,6 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Listing;
-import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
@@ -274,7 +273,7 @@ final class SyncCommand implements Callable<Integer> {
           done.report()
               .termination(plan, selection.sources(), done.reportRef())
               .withLock(done.lockRef())
-              .withQuotas(registry -> quota(clients, registry)));
+              .withQuotas(ConnectionOptions.quotas(clients.values())));
       return exitCode(done.report(), selection);
     }
   }
@@ -400,15 +399,6 @@ final class SyncCommand implements Callable<Integer> {
       throw new IllegalStateException("no client for " + source.registry());
     }
     return client;
-  }
-
-  /** What a registry told of its limits to any of its clients, which share them. */
-  private static Optional<Quota> quota(
-      Map<MirrorListSpec.Source, RegistryClient> clients, String registry) {
-    return clients.values().stream()
-        .filter(client -> client.name().equals(registry))
-        .findFirst()
-        .flatMap(RegistryClient::quota);
   }
 
   private int refuse(String why) {

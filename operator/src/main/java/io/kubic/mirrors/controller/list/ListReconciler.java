@@ -13,6 +13,7 @@ import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
 import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
 import io.javaoperatorsdk.operator.api.reconciler.UpdateControl;
 import io.javaoperatorsdk.operator.processing.event.ResourceID;
+import io.javaoperatorsdk.operator.processing.event.source.Cache;
 import io.javaoperatorsdk.operator.processing.event.source.EventSource;
 import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
 import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
@@ -78,6 +79,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   private final Settings settings;
   private final Clock clock;
   private final Map<ResourceID, Asked> asked = new ConcurrentHashMap<>();
+  private volatile @Nullable Cache<MirrorList> lists;
   private @Nullable InformerEventSource<Job, MirrorList> jobs;
   private @Nullable InformerEventSource<Pod, MirrorList> pods;
   private @Nullable InformerEventSource<ConfigMap, MirrorList> configMaps;
@@ -88,9 +90,16 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     this.clock = clock;
   }
 
+  /** The lists as they stand; none before the caches are there. */
+  public Stream<MirrorList> lists() {
+    Cache<MirrorList> known = lists;
+    return known == null ? Stream.empty() : known.list();
+  }
+
   @Override
   public List<EventSource<?, MirrorList>> prepareEventSources(
       EventSourceContext<MirrorList> context) {
+    lists = context.getPrimaryCache();
     String ours = Labels.SELECTOR + "," + Labels.NAME + "=" + ListResources.KIND;
     jobs =
         new InformerEventSource<>(

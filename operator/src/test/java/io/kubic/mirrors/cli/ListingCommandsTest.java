@@ -383,6 +383,19 @@ class ListingCommandsTest {
   }
 
   @Test
+  void aRegistryAloneIsNoImageOfDockerHub() {
+    for (String command : List.of("tags", "digest", "manifest", "rm")) {
+      for (String registry : List.of("127.0.0.1:5000", "localhost:5000", "mirror.lan:5000")) {
+        assertThat(run(command, registry)).isEqualTo(2);
+        assertThat(err)
+            .contains("'" + registry + "' is a registry; name a repository: " + registry + "/");
+      }
+    }
+    assertThat(run("tags", "127.0.0.1:1/demo", "--plain-http")).isEqualTo(4);
+    assertThat(err).contains("127.0.0.1:1/demo");
+  }
+
+  @Test
   void rmRemovesATagOrAManifestAndNothingByDefault() {
     assertThat(run("rm", host() + "/kubic/demo", "--plain-http")).isEqualTo(2);
     assertThat(requests).noneMatch(r -> r.startsWith("DELETE"));

@@ -62,13 +62,16 @@ final class Failures {
               "the certificate of "
                   + where
                   + " is not trusted: "
-                  + Shown.of(String.valueOf(deepest(ssl).getMessage())),
+                  + Shown.of(String.valueOf(deepest(ssl).getMessage()))
+                  + "; name its CA in tls.caBundleRef, --ca or --source-ca",
               e);
       case SSLException ssl when isNoTls(ssl) ->
           new RegistryException(
               Reason.TLSVerification,
               object,
-              where + " does not speak TLS; a registry over plain HTTP must be declared as one",
+              where
+                  + " does not speak TLS; a registry over plain HTTP must be declared as one:"
+                  + " tls.plainHTTP or --plain-http",
               e);
       case IOException proxy when isProxyLogin(proxy) ->
           new RegistryException(

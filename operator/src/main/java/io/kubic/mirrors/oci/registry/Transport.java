@@ -13,7 +13,8 @@ import okhttp3.OkHttpClient;
 
 /** What all registry clients of a process share: connections, clock, chance, and waiting. */
 public final class Transport implements AutoCloseable {
-  private static final int IDLE_CONNECTIONS = 64;
+  /** What several registries have at once by default; what is more is dialled anew each time. */
+  private static final int IDLE_CONNECTIONS = 256;
 
   private final OkHttpClient http;
   private final Clock clock;

@@ -33,8 +33,6 @@ import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
 import io.kubic.mirrors.api.v1alpha1.Api;
 import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
-import io.kubic.mirrors.api.v1alpha1.KeyRef;
-import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistry;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
@@ -49,31 +47,27 @@ import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.controller.support.StatusPatch;
-import io.kubic.mirrors.gateway.TokenKeys;
 import io.kubic.mirrors.pki.CertificateBundle;
 import io.kubic.mirrors.pki.InvalidCertificateException;
 import io.kubic.mirrors.pki.RotationStep;
 import io.kubic.mirrors.pki.SubjectNames;
-import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** Keeps a registry running behind its gateway, with its certificates, credentials and storage. */
 @ControllerConfiguration(
@@ -93,13 +87,9 @@ public final class RegistryReconciler
   /** Secrets of others are not watched: a change is seen after this long at the latest. */
   private static final Duration FOREIGN_CHANGE = Duration.ofMinutes(1);
 
-  /** How long a key signs tokens; it costs nobody anything to change it. */
-  private static final Duration TOKEN_KEY_LIFE = Duration.ofDays(90);
-
   private static final String TOKEN_KEYS = "keys.json";
   private static final int HTTP_FORBIDDEN = 403;
   private static final int HTTP_UNPROCESSABLE = 422;
-  private static final Logger LOG = LoggerFactory.getLogger(RegistryReconciler.class);
 
   private final Settings settings;
   private final RegistryProbe probe;
@@ -283,11 +273,15 @@ public final class RegistryReconciler
                     clock)
                 .keep(subject, endpoints.hosts(wanted), served, nodes);
 
-    Secret keys = createOnce(context, secret(model, names.keys(), this::randomKeys));
+    RegistryKeys registryKeys = new RegistryKeys(random, clock);
+    ForeignSecrets foreignSecrets = new ForeignSecrets(model, context.getClient());
+    Secret keys = createOnce(context, secret(model, names.keys(), registryKeys::random));
     GeneratedSecret.keep(
         context.getClient(),
         RegistryResources.secret(model, names.tokenKeys(), "Opaque", Map.of()),
-        members -> Map.of(TOKEN_KEYS, tokenKeys(members.getOrDefault(TOKEN_KEYS, ""), requests)));
+        members ->
+            Map.of(
+                TOKEN_KEYS, registryKeys.tokens(members.getOrDefault(TOKEN_KEYS, ""), requests)));
     PasswordKeeper passwordKeeper =
         new PasswordKeeper(
             model,
@@ -299,7 +293,7 @@ public final class RegistryReconciler
             clock);
     Map<String, String> users =
         GatewayFiles.users(
-            passwords(model, passwordKeeper.keep(), context), Secrets.text(keys, "freeze.token"));
+            foreignSecrets.passwords(passwordKeeper.keep()), Secrets.text(keys, "freeze.token"));
     apply(context, RegistryResources.secret(model, names.users(), "Opaque", users));
     List<Optional<RegistryProbe.PodState>> states =
         pods.stream().map(pod -> probe.state(address(pod) + ":5002")).toList();
@@ -321,7 +315,7 @@ public final class RegistryReconciler
             model, names.gateway(), Map.of("gateway.json", GatewayFiles.config(model))));
     String config =
         DistributionConfig.yaml(
-            model.spec(), Secrets.text(keys, "http.secret"), s3Keys(model, context));
+            model.spec(), Secrets.text(keys, "http.secret"), foreignSecrets.s3Keys());
     apply(
         context,
         RegistryResources.secret(model, names.config(), "Opaque", Map.of("config.yml", config)));
@@ -445,7 +439,7 @@ public final class RegistryReconciler
                     registry.getMetadata().getCreationTimestamp(),
                     upkeep.garbageCollection().lastRun()))
             .flatMap(Stream::ofNullable)
-            .max(java.util.Comparator.comparing(Instant::parse))
+            .max(Comparator.comparing(Instant::parse))
             .orElse("");
     if (pods.isEmpty() || (known != null && newest.equals(known.asOf()))) {
       return known;
@@ -470,63 +464,31 @@ public final class RegistryReconciler
         : Optional.of("not every pod of the registry is ready and of the newest form");
   }
 
-  /** A registry of somebody else's: its trust is copied, and it is asked what it can do. */
   private UpdateControl<MirrorRegistry> adopt(
       MirrorRegistry registry,
       RegistryModel model,
       MirrorRegistrySpec.External external,
       RegistryStatus status,
       Context<MirrorRegistry> context) {
-    String namespace = model.names().namespace();
-    KeyRef ca = external.caBundleRef();
-    ConfigMap map =
-        context.getClient().configMaps().inNamespace(namespace).withName(ca.name()).get();
-    String pem =
-        map == null || map.getData() == null
-            ? ""
-            : map.getData().getOrDefault(ca.keyOr("ca.crt"), "");
-    CertificateBundle trust;
-    try {
-      trust = CertificateBundle.parse(pem);
-    } catch (InvalidCertificateException e) {
-      throw new InvalidSpecException("spec.external.caBundleRef", String.valueOf(e.getMessage()));
-    }
-    if (trust.isEmpty()) {
-      throw new InvalidSpecException(
-          "spec.external.caBundleRef",
-          "ConfigMap " + ca.name() + " has no certificate under " + ca.keyOr("ca.crt"));
-    }
-    LocalRef push = external.pushSecretRef();
-    Secret secret =
-        push == null
-            ? null
-            : context.getClient().secrets().inNamespace(namespace).withName(push.name()).get();
-    if (push != null && secret == null) {
-      throw new InvalidSpecException(
-          "spec.external.pushSecretRef", "Secret " + push.name() + " does not exist");
-    }
+    AdoptedRegistry adopted = AdoptedRegistry.read(model, external, context.getClient());
     apply(
         context,
-        RegistryResources.configMap(model, model.names().trust(), Map.of("ca.crt", trust.toPem())));
-    RegistryProbe.External target =
-        new RegistryProbe.External(
-            Endpoints.authority(external.url()),
-            pem,
-            secret == null ? "" : Secrets.text(secret, ".dockerconfigjson"));
-    RegistryProbe.Outcome outcome = probe.ping(target);
+        RegistryResources.configMap(
+            model, model.names().trust(), Map.of("ca.crt", adopted.trust().toPem())));
+    RegistryProbe.Outcome outcome = adopted.ping(probe);
     MirrorRegistryStatus before = registry.getStatus();
-    MirrorRegistryStatus.Capabilities known = before == null ? null : before.capabilities();
-    // It writes, so it is not done again before the spec changes or somebody asks.
+    // A survey writes, so it is not done again before the spec changes or somebody asks.
     boolean asked =
         before == null
             || !Objects.equals(before.observedGeneration(), registry.getMetadata().getGeneration())
             || !Objects.equals(before.lastHandledReconcileAt(), request(registry));
+    MirrorRegistryStatus.Capabilities known = before == null ? null : before.capabilities();
     if (outcome instanceof RegistryProbe.Healthy && (known == null || asked)) {
-      known = probe.survey(target, push != null);
+      known = adopted.survey(probe);
     }
     return update(
         registry,
-        status.adopted(model, external, trust, outcome, known),
+        status.adopted(model, external, adopted.trust(), outcome, known),
         outcome instanceof RegistryProbe.Healthy ? FOREIGN_CHANGE : LOOK_SOON.multipliedBy(5));
   }
 
@@ -708,93 +670,6 @@ public final class RegistryReconciler
     } catch (InvalidCertificateException e) {
       return Optional.empty();
     }
-  }
-
-  private Map<String, String> randomKeys() {
-    return Map.of(
-        "http.secret",
-        Credentials.randomText(random),
-        "freeze.token",
-        Credentials.randomText(random));
-  }
-
-  /**
-   * The keys as they should be: first made, succeeded when due or asked for, forgotten when done.
-   */
-  private String tokenKeys(String present, RotationRequests requests) {
-    byte[] keys = present.getBytes(StandardCharsets.UTF_8);
-    byte[] next;
-    try {
-      next =
-          present.isEmpty()
-              ? TokenKeys.generate(random, clock)
-              : RotationRequests.asks(requests.tokenKeys(), TokenKeys.newestMade(keys))
-                  ? TokenKeys.successor(keys, random, clock)
-                  : TokenKeys.advance(keys, TOKEN_KEY_LIFE, random, clock).orElse(keys);
-    } catch (IllegalArgumentException e) {
-      // Gateways keep the keys that they have in memory; a token lives for an hour at most.
-      LOG.warn("the token keys are damaged and made anew: {}", e.getMessage());
-      next = TokenKeys.generate(random, clock);
-    }
-    return new String(next, StandardCharsets.UTF_8);
-  }
-
-  /** By user, what the gateway compares a password with. */
-  private static Map<String, List<String>> passwords(
-      RegistryModel model, Map<String, List<String>> generated, Context<MirrorRegistry> context) {
-    Map<String, List<String>> passwords = new TreeMap<>(generated);
-    int index = 0;
-    for (MirrorRegistrySpec.User user : model.spec().auth().users()) {
-      KeyRef ref = user.passwordSecretRef();
-      String path = "spec.auth.users[" + index++ + "]";
-      if (passwords.containsKey(user.name())) {
-        throw new InvalidSpecException(
-            path + ".name", "'" + user.name() + "' is there already; choose another name");
-      }
-      Secret secret =
-          context
-              .getClient()
-              .secrets()
-              .inNamespace(model.names().namespace())
-              .withName(ref.name())
-              .get();
-      String password = secret == null ? "" : Secrets.text(secret, ref.keyOr("password"));
-      if (password.isBlank()) {
-        throw new InvalidSpecException(
-            path + ".passwordSecretRef",
-            "Secret "
-                + ref.name()
-                + " has no key "
-                + ref.keyOr("password")
-                + "; create it with a password, a bcrypt hash or an htpasswd -nB line");
-      }
-      passwords.put(user.name(), List.of(password.strip()));
-    }
-    return passwords;
-  }
-
-  private static DistributionConfig.@Nullable S3Keys s3Keys(
-      RegistryModel model, Context<MirrorRegistry> context) {
-    MirrorRegistrySpec.S3 s3 = model.spec().storage().s3();
-    LocalRef ref = s3 == null ? null : s3.credentialsSecretRef();
-    if (ref == null) {
-      return null;
-    }
-    Secret secret =
-        context
-            .getClient()
-            .secrets()
-            .inNamespace(model.names().namespace())
-            .withName(ref.name())
-            .get();
-    String access = secret == null ? "" : Secrets.text(secret, "accessKey");
-    String key = secret == null ? "" : Secrets.text(secret, "secretKey");
-    if (access.isEmpty() || key.isEmpty()) {
-      throw new InvalidSpecException(
-          "spec.storage.s3.credentialsSecretRef",
-          "Secret " + ref.name() + " needs the keys accessKey and secretKey");
-    }
-    return new DistributionConfig.S3Keys(access.strip(), key.strip());
   }
 
   private <R extends HasMetadata> R apply(Context<MirrorRegistry> context, R wanted) {

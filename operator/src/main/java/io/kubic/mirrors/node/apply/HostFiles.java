@@ -6,6 +6,7 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.VerifyMode;
 import io.kubic.mirrors.node.HostMount;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.render.AuthFile;
+import io.kubic.mirrors.node.render.Containerd;
 import io.kubic.mirrors.node.render.NodeFile;
 import java.io.Closeable;
 import java.io.IOException;
@@ -274,7 +275,8 @@ public final class HostFiles implements Closeable {
       if (problem.isPresent()) {
         return new Outcome.Failed(problem.get());
       }
-      commit(before, new Journal(config, hash, after, none, before.directories(), entries, former));
+      List<String> left = prune(before.directories(), known, targets.keySet());
+      commit(before, new Journal(config, hash, after, none, left, entries, former));
       return new Outcome.Applied(List.of());
     }
 
@@ -332,8 +334,40 @@ public final class HostFiles implements Closeable {
       back(before, during, found, touched);
       throw e;
     }
-    commit(before, new Journal(config, hash, after, none, directories, entries, former));
+    List<String> left = prune(directories, known, targets.keySet());
+    commit(before, new Journal(config, hash, after, none, left, entries, former));
     return new Outcome.Applied(List.copyOf(touched));
+  }
+
+  /**
+   * Removes directories of registries that we made and that hold nothing any more: an empty one
+   * would keep containerd from turning to {@code _default}
+   * (core/remotes/docker/config/config_unix.go, hostPaths).
+   *
+   * @param known paths that may have been ours
+   * @param wanted paths that are ours from now on
+   * @return directories of ours that stay, those included that could not be removed now
+   */
+  private List<String> prune(List<String> directories, Collection<String> known, Set<String> wanted)
+      throws IOException {
+    Set<String> used = new TreeSet<>();
+    wanted.forEach(path -> used.add(parent(path)));
+    Set<String> gone = new TreeSet<>();
+    for (String path : known) {
+      String directory = parent(path);
+      if ((path.endsWith("/" + Containerd.HOSTS_FILE) || path.endsWith("/" + Containerd.CA_FILE))
+          && directories.contains(directory)
+          && !used.contains(directory)
+          && gone.add(directory)) {
+        try {
+          Files.deleteIfExists(host.path(directory));
+          sync(host.path(parent(directory)));
+        } catch (FileSystemException e) {
+          gone.remove(directory); // somebody else put something there, or it cannot be done now
+        }
+      }
+    }
+    return directories.stream().filter(directory -> !gone.contains(directory)).toList();
   }
 
   /**
@@ -526,6 +560,7 @@ public final class HostFiles implements Closeable {
       }
     }
     change(writes.stream().sorted().toList(), removals, during);
+    prune(during.directories(), removals, before.files().keySet());
   }
 
   private static NodeFile.Kind kind(String path) {

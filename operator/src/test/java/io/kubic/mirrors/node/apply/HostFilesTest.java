@@ -88,6 +88,34 @@ class HostFilesTest {
   }
 
   @Test
+  void anEmptiedDirectoryOfARegistryGoesSinceContainerdWouldNotLookIntoDefault(@TempDir Path root)
+      throws IOException {
+    host(root);
+    Files.createDirectories(at(root, CERTS + "/theirs.example"));
+    HostFiles files = new HostFiles(new HostRoot(root));
+    files.bring(CONFIG, all("1"), List.of(), NONE, Optional::empty);
+    Path theirs = at(root, CA).resolveSibling("theirs.crt");
+    Files.writeString(theirs, "theirs");
+    files.bring(CONFIG, List.of(), List.of(), NONE, Optional::empty);
+    assertThat(at(root, HOSTS).getParent()).doesNotExist();
+    assertThat(theirs).hasContent("theirs");
+    assertThat(at(root, CERTS + "/theirs.example")).isEmptyDirectory();
+    assertThat(at(root, DROP_IN).getParent()).as("a runtime may watch it").isDirectory();
+    assertThat(files.journal().directories())
+        .contains(CERTS + "/10.96.1.2:5000")
+        .doesNotContain(CERTS + "/registry.opensuse.org");
+
+    Files.delete(theirs);
+    files.bring(CONFIG, List.of(hosts("2")), List.of(), NONE, Optional::empty);
+    files.bring(CONFIG, List.of(), List.of(CA), NONE, Optional::empty);
+    assertThat(at(root, CERTS)).isDirectoryContaining("glob:**theirs.example");
+    assertThat(at(root, CA).getParent()).doesNotExist();
+    files.bring(CONFIG, all("3"), List.of(), NONE, () -> Optional.of("does not serve"));
+    assertThat(at(root, HOSTS).getParent()).as("rolled back").doesNotExist();
+    assertThat(at(root, CA).getParent()).as("rolled back").doesNotExist();
+  }
+
+  @Test
   void aForeignFileIsLeftAlone(@TempDir Path root) throws IOException {
     host(root);
     Files.createDirectories(at(root, HOSTS).getParent());

@@ -84,7 +84,10 @@ public record MirrorListSpec(
     @JsonPropertyDescription("Plan and report only.") @Default("false") Boolean dryRun,
     @JsonPropertyDescription("No new runs; a running one is finished.") @Default("false")
         Boolean suspend,
-    @JsonPropertyDescription("Finished Jobs that are kept.") @Default("5") @Min(1) @Max(50)
+    @JsonPropertyDescription("Finished Jobs, and runs in status.history, that are kept.")
+        @Default("5")
+        @Min(1)
+        @Max(50)
         Integer historyLimit) {
 
   public MirrorListSpec {

@@ -12,6 +12,7 @@ import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.sync.Copier;
+import io.kubic.mirrors.sync.InUse;
 import io.kubic.mirrors.sync.Outcome;
 import io.kubic.mirrors.sync.Planner;
 import java.time.Clock;
@@ -54,20 +55,34 @@ public final class Import {
    * @param allowReplay whether an older bundle than the last one is taken
    * @param allowPartial whether images whose closure verifies are taken without the others
    * @param prune whether the bundle's deletions are carried out
+   * @param inUse digests that are not removed all the same
    * @param key that signs the receipt; null for none
    */
   public record Rules(
-      boolean allowReplay, boolean allowPartial, boolean prune, @Nullable SigningKey key) {}
+      boolean allowReplay,
+      boolean allowPartial,
+      boolean prune,
+      Set<Digest> inUse,
+      @Nullable SigningKey key) {
+    public Rules {
+      inUse = Set.copyOf(inUse);
+    }
+  }
 
   /**
    * What became of it.
    *
    * @param receipt null when no tag was moved
    * @param problems files that are damaged, if such a bundle was taken
+   * @param inUse images that the bundle lists as deleted, and that stay because they are in use
    */
   public record Result(
-      List<Outcome> outcomes, ReceiptStore.@Nullable Kept receipt, List<String> problems) {
+      List<Outcome> outcomes,
+      ReceiptStore.@Nullable Kept receipt,
+      List<String> problems,
+      List<String> inUse) {
     public Result {
+      inUse = List.copyOf(inUse);
       outcomes = List.copyOf(outcomes);
       problems = List.copyOf(problems);
     }
@@ -127,12 +142,13 @@ public final class Import {
               + "; no tag was moved");
     }
     List<Outcome> done = publish(bundle, spec, staged, outcomes, watcher::image);
+    List<String> inUse = new ArrayList<>();
     if (rules.prune()) {
-      done.addAll(prune(bundle, spec));
+      done.addAll(prune(bundle, spec, inUse));
     }
     ReceiptStore.Kept receipt = receipt(bundle, spec, last, staged, done);
     receipts.put(bundle.series(), receipt);
-    return new Result(done, receipt, damaged);
+    return new Result(done, receipt, damaged, inUse);
   }
 
   private List<Outcome> stage(
@@ -377,7 +393,7 @@ public final class Import {
     return new Outcome(name, name, manifest.digest(), result, null, message, 0, 1);
   }
 
-  private List<Outcome> prune(Bundle bundle, MirrorListSpec spec) {
+  private List<Outcome> prune(Bundle bundle, MirrorListSpec spec, List<String> inUse) {
     List<Outcome> pruned = new ArrayList<>();
     for (Bundle.Named image : bundle.deletions()) {
       String repository = place(spec, image.repository());
@@ -386,9 +402,12 @@ public final class Import {
         continue; // Other names may lead to the same digest: the garbage collection decides.
       }
       Optional<Descriptor> there = target.resolve(repository, tag);
-      if (there.isPresent()
-          && there.get().digest().equals(image.digest())
-          && target.delete(repository, tag)) {
+      if (there.isEmpty() || !there.get().digest().equals(image.digest())) {
+        continue;
+      }
+      if (InUse.is(target, repository, there.get(), rules.inUse())) {
+        inUse.add(image.name());
+      } else if (target.delete(repository, tag)) {
         pruned.add(
             new Outcome(
                 image.name(),

@@ -7,6 +7,7 @@ import io.kubic.mirrors.bundle.Import;
 import io.kubic.mirrors.bundle.Medium;
 import io.kubic.mirrors.bundle.ReceiptStore;
 import io.kubic.mirrors.bundle.SkopeoImport;
+import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.layout.SkopeoDirectory;
 import io.kubic.mirrors.oci.registry.RegistryClient;
@@ -18,6 +19,8 @@ import java.time.Clock;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -96,6 +99,7 @@ final class ImportCommand implements Callable<Integer> {
   @Option(names = "--prune", description = "Remove the tags that the bundle lists as deleted.")
   private boolean prune;
 
+  @Mixin private InUseOption inUse;
   @Mixin private RunOptions options;
 
   @Override
@@ -135,6 +139,11 @@ final class ImportCommand implements Callable<Integer> {
             bundle.counts().bytes(),
             bundle.counts().bytes(),
             bundle.deletions().size()));
+    Optional<Set<Digest>> known = inUse.digests();
+    boolean unknown = inUse.isGiven() && known.isEmpty();
+    if (prune && unknown) {
+      report.warn("it is not known what pods run: no tag is removed");
+    }
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Import.Result result =
           new Import(
@@ -142,7 +151,11 @@ final class ImportCommand implements Callable<Integer> {
                   target,
                   (repository, digest) -> target.blobSize(repository, digest).isPresent(),
                   new Import.Rules(
-                      allowReplay, allowPartial, prune, BundleFiles.signingKey(signKey)),
+                      allowReplay,
+                      allowPartial,
+                      prune && !unknown,
+                      known.orElse(Set.of()),
+                      BundleFiles.signingKey(signKey)),
                   executor,
                   Clock.systemUTC())
               .run(report);
@@ -150,6 +163,10 @@ final class ImportCommand implements Callable<Integer> {
         BundleFiles.write(receipt, result.receipt());
       }
       result.problems().forEach(problem -> report.warn(problem + " is damaged"));
+      result
+          .inUse()
+          .forEach(
+              image -> report.warn(image + " is no longer selected, and stays: a pod runs it"));
       Report all = Report.of(result.outcomes(), target.requests(), true);
       Map<String, Object> more = new LinkedHashMap<>();
       boolean verified = directory.signed() == BundleDirectory.Signed.Verified;

@@ -9,7 +9,6 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.Catalog;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
-import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
@@ -26,14 +25,11 @@ import io.kubic.mirrors.sync.Termination;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -118,12 +114,6 @@ final class SyncCommand implements Callable<Integer> {
   private @Nullable String run;
 
   @Option(
-      names = "--in-use",
-      paramLabel = "FILE",
-      description = "Digests that are in use, one a line: they are never pruned.")
-  private @Nullable Path inUse;
-
-  @Option(
       names = "--termination-log",
       paramLabel = "FILE",
       description = "Write a summary of at most 4096 bytes there on every ending.")
@@ -136,6 +126,7 @@ final class SyncCommand implements Callable<Integer> {
           "The plan that may be carried out; needed where the list says approval: Manual.")
   private @Nullable String approved;
 
+  @Mixin private InUseOption inUse;
   @Mixin private LockOptions lock;
   @Mixin private ConnectionOptions connections;
 
@@ -231,7 +222,7 @@ final class SyncCommand implements Callable<Integer> {
       SyncRun engine =
           new SyncRun(
               new SyncRun.Settings(
-                  ListFile.identity(resource, namespace), wanted, shard(), run, inUse()),
+                  ListFile.identity(resource, namespace), wanted, shard(), run, inUse.digests()),
               target,
               planner,
               copier,
@@ -334,28 +325,6 @@ final class SyncCommand implements Callable<Integer> {
       return shard == null ? Shard.whole() : Shard.parse(shard);
     } catch (IllegalArgumentException e) {
       throw new CommandException(ExitCode.USAGE, "--shard: " + e.getMessage());
-    }
-  }
-
-  private Optional<Set<Digest>> inUse() {
-    if (inUse == null) {
-      return Optional.empty();
-    }
-    Set<Digest> digests = new HashSet<>();
-    try {
-      for (String line : Files.readAllLines(inUse)) {
-        if (!line.isBlank()) {
-          digests.add(Digest.parse(line.strip()));
-        }
-      }
-      return Optional.of(digests);
-    } catch (NoSuchFileException e) {
-      // The operator leaves the file out when it could not see all pods.
-      return Optional.empty();
-    } catch (IOException e) {
-      throw new CommandException(ExitCode.USAGE, inUse + ": cannot be read");
-    } catch (IllegalArgumentException e) {
-      throw new CommandException(ExitCode.USAGE, inUse + ": " + e.getMessage());
     }
   }
 

@@ -10,7 +10,6 @@ import io.kubic.mirrors.oci.RegistryException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -136,7 +135,7 @@ record Prune(
         return new Result.Foreign(entry);
       }
       Digest digest = there.get().digest();
-      if (!inUse.isEmpty() && isInUse(target, entry.repository(), there.get(), inUse)) {
+      if (InUse.is(target, entry.repository(), there.get(), inUse)) {
         return new Result.Stays(entry, "a pod runs it");
       }
       try {
@@ -155,18 +154,6 @@ record Prune(
       }
       return new Result.Failed(entry, e);
     }
-  }
-
-  /** Runtimes name an image by its index or by the child of their platform. */
-  private static boolean isInUse(
-      ImageStore target, String repository, Descriptor image, Set<Digest> inUse) {
-    Set<Digest> all = new HashSet<>();
-    all.add(image.digest());
-    target
-        .manifest(repository, image.digest().toString())
-        .children()
-        .forEach(child -> all.add(child.digest()));
-    return all.stream().anyMatch(inUse::contains);
   }
 
   private static boolean cannotDeleteTags(RegistryException e) {

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** A bundle whose place is a bucket. */
 class BucketBundleTest {
   private static final int ROUNDS = Math.min(500, Integer.getInteger("mirror.rounds", 40));
-  private static final Import.Rules STRICT = new Import.Rules(false, false, false, null);
+  private static final Import.Rules STRICT = new Import.Rules(false, false, false, Set.of(), null);
 
   private final Story story = new Story().filled();
   private final AtomicInteger runs = new AtomicInteger();

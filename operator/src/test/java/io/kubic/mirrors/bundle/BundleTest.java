@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.LongSupplier;
 import org.junit.jupiter.api.AfterEach;
@@ -246,7 +247,7 @@ class BundleTest {
         .hasMessageContaining("--allow-replay");
     assertThat(target.tags()).isEqualTo(before);
     story.take(dir("new"), target);
-    story.take(dir("old"), target, new Import.Rules(true, false, false, null));
+    story.take(dir("old"), target, new Import.Rules(true, false, false, Set.of(), null));
     assertThat(target.tags()).isNotEqualTo(before);
   }
 
@@ -261,10 +262,29 @@ class BundleTest {
         .containsExactly(Story.HOST + "/c:3");
     story.take(dir("d"), target);
     assertThat(target.tags()).containsKey(Story.AT + "c:3");
-    Import.Result pruned = story.take(dir("d"), target, new Import.Rules(false, false, true, null));
+    Import.Result pruned =
+        story.take(dir("d"), target, new Import.Rules(false, false, true, Set.of(), null));
     assertThat(pruned.outcomes()).extracting(Outcome::result).contains(Outcome.Result.Pruned);
     assertThat(target.tags()).doesNotContainKey(Story.AT + "c:3");
     assertThat(story.export(dir("e"), pruned.receipt()).deletions()).isEmpty();
+  }
+
+  @Test
+  void whatAPodRunsStaysAndIsNamed() {
+    story.export(dir("b"));
+    ReceiptStore.Kept receipt = story.take(dir("b"), target);
+    story.wanted.removeAll(List.of("a:1.0", "c:3"));
+    story.export(dir("d"), receipt);
+    // A runtime names an index by the child of its platform.
+    Digest child = target.manifest(Story.AT + "a", "1.0").children().getFirst().digest();
+    Import.Result pruned =
+        story.take(dir("d"), target, new Import.Rules(false, false, true, Set.of(child), null));
+    assertThat(pruned.inUse()).containsExactly(Story.HOST + "/a:1.0");
+    assertThat(target.tags()).containsKey(Story.AT + "a:1.0").doesNotContainKey(Story.AT + "c:3");
+    assertThat(story.export(dir("e"), pruned.receipt()).deletions())
+        .as("the next bundle lists it again")
+        .extracting(Bundle.Named::name)
+        .containsExactly(Story.HOST + "/a:1.0");
   }
 
   @Test
@@ -337,7 +357,8 @@ class BundleTest {
     assertThat(
             Verification.of(BundleDirectory.open(List.of(Medium.directory(dir("b"))), null, false)))
         .anyMatch(line -> line.contains(blob.getFileName().toString()));
-    Import.Result some = story.take(dir("b"), target, new Import.Rules(false, true, false, null));
+    Import.Result some =
+        story.take(dir("b"), target, new Import.Rules(false, true, false, Set.of(), null));
     assertThat(target.tags())
         .containsKey(Story.AT + "a:1.0")
         .doesNotContainKey(Story.AT + "team/b:2");
@@ -415,7 +436,9 @@ class BundleTest {
   void theReceiptInTheRegistryIsTheOneThatWasGiven() {
     story.export(dir("b"));
     ReceiptStore.Kept receipt =
-        story.take(dir("b"), target, new Import.Rules(false, false, false, story.key)).receipt();
+        story
+            .take(dir("b"), target, new Import.Rules(false, false, false, Set.of(), story.key))
+            .receipt();
     ReceiptStore.Kept kept = new ReceiptStore(target).find("t").orElseThrow();
     assertThat(kept.bytes()).isEqualTo(receipt.bytes());
     assertThat(

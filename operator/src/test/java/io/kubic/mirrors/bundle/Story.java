@@ -195,7 +195,7 @@ final class Story implements AutoCloseable {
   }
 
   ReceiptStore.Kept take(Path from, MemoryRegistry target) {
-    return take(from, target, new Import.Rules(false, false, false, null)).receipt();
+    return take(from, target, new Import.Rules(false, false, false, Set.of(), null)).receipt();
   }
 
   /** Every file with its content. */

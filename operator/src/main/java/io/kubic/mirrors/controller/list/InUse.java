@@ -26,7 +26,9 @@ final class InUse {
   private InUse() {}
 
   static boolean isNeeded(MirrorListSpec spec) {
-    return spec.prune().mode() == MirrorListSpec.PruneMode.Delete && spec.prune().protectInUse();
+    return spec.exportTo() == null
+        && spec.prune().mode() == MirrorListSpec.PruneMode.Delete
+        && spec.prune().protectInUse();
   }
 
   static ConfigMap configMap(ListModel model, Optional<Set<Digest>> digests) {

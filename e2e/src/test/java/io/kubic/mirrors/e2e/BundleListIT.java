@@ -2,6 +2,7 @@ package io.kubic.mirrors.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -109,7 +110,7 @@ class BundleListIT {
     assertThat(made.resolve("SHA256SUMS")).exists();
 
     apply(
-        "registryRef: {name: mirror}, sources: null, export: null, import: {source: %s}"
+        "registryRef: {name: mirror}, sources: null, export: null, prune: {mode: Delete}, import: {source: %s}"
             .formatted(place("bundles/" + exported.bundle().ref())));
     world.work();
     MirrorListStatus imported =
@@ -121,10 +122,41 @@ class BundleListIT {
                     && !status.bundle().ref().equals(exported.bundle().ref()));
     assertThat(ListWorld.condition(imported, "Ready")).startsWith("True");
     assertThat(imported.bundle().id()).isEqualTo(exported.bundle().id());
+    aDeltaTakesTheReceiptFromItsConfigMap(imported);
     try (Stream<Path> all = Files.walk(target.storage())) {
       assertThat(all.filter(path -> path.endsWith("app/_manifests/tags/1/current/link")))
           .isNotEmpty();
     }
+  }
+
+  /** As an administrator carries it: {@code kubectl get} there, {@code kubectl apply} here. */
+  private void aDeltaTakesTheReceiptFromItsConfigMap(MirrorListStatus imported)
+      throws InterruptedException {
+    Lab.eventually(Duration.ofSeconds(20), "the receipt is there", () -> receipt() != null);
+    ConfigMap receipt = receipt();
+    assertThat(receipt.getData()).containsOnlyKeys("receipt.json");
+    assertThat(receipt.getData().get("receipt.json")).contains(imported.bundle().id());
+    assertThat(receipt.getMetadata().getOwnerReferences()).hasSize(1);
+    world.assertIdle();
+    assertThat(receipt().getMetadata().getResourceVersion())
+        .isEqualTo(receipt.getMetadata().getResourceVersion());
+
+    apply(
+        "sources: [{registry: '%s', tls: {plainHTTP: true}, images: ['app:1']}], import: null, export:"
+                .formatted(source.host())
+            + " {target: %s, mode: Delta, baseReceiptRef: {name: list-receipt}}"
+                .formatted(place("bundles")));
+    world.work();
+    MirrorListStatus delta =
+        world.await(
+            "the delta", status -> status.bundle() != null && status.bundle().base() != null);
+    assertThat(ListWorld.condition(delta, "Ready")).startsWith("True");
+    assertThat(delta.bundle().images()).as("nothing is new").isZero();
+    assertThat(delta.bundle().bytes()).isZero();
+  }
+
+  private ConfigMap receipt() {
+    return world.admin.configMaps().inNamespace(world.namespace).withName("list-receipt").get();
   }
 
   @Test

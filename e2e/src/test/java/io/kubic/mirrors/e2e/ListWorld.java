@@ -19,6 +19,8 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.cli.CommandLines;
 import io.kubic.mirrors.controller.list.ListMetrics;
 import io.kubic.mirrors.controller.list.ListReconciler;
+import io.kubic.mirrors.oci.registry.Connection;
+import io.kubic.mirrors.oci.registry.Transport;
 import io.kubic.mirrors.ops.Exposition;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -49,8 +51,13 @@ final class ListWorld implements AutoCloseable {
   final String namespace;
   private final ApiServer server;
   private final Path directory;
+  private final Transport transport = Transport.standard("lab");
   private final ListReconciler lists =
-      new ListReconciler(RegistryWorld.settings(), Clock.systemUTC());
+      new ListReconciler(
+          RegistryWorld.settings(),
+          (authority, caPem, dockerConfig) ->
+              transport.connect(Connection.to(authority).withPlainHttp()),
+          Clock.systemUTC());
   private final Operator operator;
   private int runs;
 
@@ -325,6 +332,7 @@ final class ListWorld implements AutoCloseable {
   @Override
   public void close() {
     operator.stop();
+    transport.close();
     admin.close();
   }
 }

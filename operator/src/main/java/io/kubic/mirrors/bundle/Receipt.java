@@ -38,7 +38,8 @@ public record Receipt(
   /** The only one there is. */
   public static final String SCHEMA = "mirrors.kubic.io/receipt/v1";
 
-  static final long MAX_BYTES = 256L << 20;
+  /** The most bytes of one. */
+  public static final long MAX_BYTES = 256L << 20;
 
   public Receipt {
     if (!SCHEMA.equals(schema)) {

@@ -46,6 +46,14 @@ public final class ReceiptStore {
     return HOME + "/receipts/" + series;
   }
 
+  /** The series whose receipts lie in a repository; empty for any other repository. */
+  public static Optional<String> series(String repository) {
+    String home = repository("");
+    return repository.startsWith(home) && repository.length() > home.length()
+        ? Optional.of(repository.substring(home.length()))
+        : Optional.empty();
+  }
+
   /**
    * The last receipt of a series.
    *

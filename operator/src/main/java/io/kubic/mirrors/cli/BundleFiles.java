@@ -9,6 +9,7 @@ import io.kubic.mirrors.bundle.SigningKey;
 import io.kubic.mirrors.bundle.VerifyingKey;
 import io.kubic.mirrors.list.SkopeoFile;
 import io.kubic.mirrors.oci.Reason;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.zip.GZIPInputStream;
 import org.jspecify.annotations.Nullable;
 
 /** The files that the commands around a bundle take and give: keys, lists, receipts. */
@@ -92,7 +94,7 @@ final class BundleFiles {
     if (file == null) {
       return null;
     }
-    byte[] bytes = bytes(file);
+    byte[] bytes = plain(bytes(file), file);
     if (key == null) {
       return new ReceiptFile(Receipt.parse(bytes, file.toString()), bytes);
     }
@@ -126,8 +128,27 @@ final class BundleFiles {
     Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
+  /** Of a compressed receipt the signature is that of the receipt. */
   private static Path signatureOf(Path file) {
-    return file.resolveSibling(file.getFileName() + ".sig");
+    String name = String.valueOf(file.getFileName());
+    String plain = name.endsWith(".gz") ? name.substring(0, name.length() - 3) : name;
+    return file.resolveSibling(plain + ".sig");
+  }
+
+  /** What gzip compressed, as a large receipt is in a ConfigMap; anything else as it is. */
+  private static byte[] plain(byte[] bytes, Path file) {
+    if (bytes.length < 2 || bytes[0] != 0x1f || (bytes[1] & 0xff) != 0x8b) {
+      return bytes;
+    }
+    try (GZIPInputStream in = new GZIPInputStream(new ByteArrayInputStream(bytes))) {
+      byte[] plain = in.readNBytes((int) Receipt.MAX_BYTES + 1);
+      if (plain.length > Receipt.MAX_BYTES) {
+        throw new CommandException(ExitCode.USAGE, file + ": is too large for a receipt");
+      }
+      return plain;
+    } catch (IOException e) {
+      throw new CommandException(ExitCode.USAGE, file + ": is no file that gzip wrote whole");
+    }
   }
 
   static String text(Path file) {

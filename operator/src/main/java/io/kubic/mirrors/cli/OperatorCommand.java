@@ -16,6 +16,7 @@ import io.kubic.mirrors.controller.list.ListReconciler;
 import io.kubic.mirrors.controller.nodeconfig.NodeConfigReconciler;
 import io.kubic.mirrors.controller.registry.HttpRegistryProbe;
 import io.kubic.mirrors.controller.registry.RegistryReconciler;
+import io.kubic.mirrors.controller.support.MirrorStores;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.oci.registry.Connection;
 import io.kubic.mirrors.oci.registry.Credentials;
@@ -116,7 +117,20 @@ final class OperatorCommand implements Callable<Integer> {
             override.settingNamespaces(watched);
           }
         });
-    ListReconciler lists = new ListReconciler(settings, clock);
+    MirrorStores stores =
+        (authority, caPem, dockerConfig) ->
+            Transport.standard("mirror-operator/" + Version.current())
+                .connect(
+                    Connection.to(authority)
+                        .withTrust(
+                            Trust.system().plus(Trust.certificates(caPem, "the mirror's CA")))
+                        .withCredentials(
+                            dockerConfig.isEmpty()
+                                ? Credentials.none()
+                                : Credentials.fromDockerConfig(
+                                    dockerConfig, "the mirror's push credentials"))
+                        .withPush());
+    ListReconciler lists = new ListReconciler(settings, stores, clock);
     operator.register(
         lists,
         override -> {
@@ -124,22 +138,7 @@ final class OperatorCommand implements Callable<Integer> {
             override.settingNamespaces(watched);
           }
         });
-    operator.register(
-        new NodeConfigReconciler(
-            settings,
-            (authority, caPem, dockerConfig) ->
-                Transport.standard("mirror-operator/" + Version.current())
-                    .connect(
-                        Connection.to(authority)
-                            .withTrust(
-                                Trust.system().plus(Trust.certificates(caPem, "the mirror's CA")))
-                            .withCredentials(
-                                dockerConfig.isEmpty()
-                                    ? Credentials.none()
-                                    : Credentials.fromDockerConfig(
-                                        dockerConfig, "the mirror's push credentials"))
-                            .withPush()),
-            clock));
+    operator.register(new NodeConfigReconciler(settings, stores, clock));
     try (HealthServer health =
         new HealthServer(
             healthPort,

@@ -27,6 +27,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Jobs;
 import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.MirrorStores;
 import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.RunningImages;
 import io.kubic.mirrors.controller.support.Schedule;
@@ -70,6 +71,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** How long to wait before looking whether the upkeep of the registry has ended. */
   private static final Duration AFTER_UPKEEP = Duration.ofSeconds(5);
 
+  /** How long to wait before asking a registry again that did not give a receipt. */
+  private static final Duration UNTIL_RECEIPT = Duration.ofMinutes(1);
+
   /** The label of the Jobs of a registry's upkeep. */
   private static final String UPKEEP = "mirror-upkeep";
 
@@ -78,6 +82,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
 
   private final Settings settings;
   private final Clock clock;
+  private final ReceiptKeeper receipts;
   private final Map<ResourceID, Asked> asked = new ConcurrentHashMap<>();
   private volatile @Nullable Cache<MirrorList> lists;
   private @Nullable InformerEventSource<Job, MirrorList> jobs;
@@ -85,8 +90,12 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   private @Nullable InformerEventSource<ConfigMap, MirrorList> configMaps;
   private @Nullable InformerEventSource<MirrorRegistry, MirrorList> registries;
 
-  public ListReconciler(Settings settings, Clock clock) {
+  /**
+   * @param stores opens the registries, to fetch what imports left there
+   */
+  public ListReconciler(Settings settings, MirrorStores stores, Clock clock) {
     this.settings = settings;
+    this.receipts = new ReceiptKeeper(stores);
     this.clock = clock;
   }
 
@@ -204,7 +213,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
               annotation(job, ListResources.SPEC_HASH),
               annotation(job, ListResources.REQUEST),
               trigger.map(Trigger::at)),
-          trigger.map(t -> Duration.between(now, t.at())));
+          receipt(list, job, result, context)
+              ? trigger.map(t -> Duration.between(now, t.at()))
+              : Optional.of(UNTIL_RECEIPT));
     }
     if (!due) {
       return UpdateControl.<MirrorList>noUpdate()
@@ -259,6 +270,20 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   public ErrorStatusUpdateControl<MirrorList> updateErrorStatus(
       MirrorList list, Context<MirrorList> context, Exception e) {
     return ErrorStatusUpdateControl.noStatusUpdate();
+  }
+
+  /** Whether the receipt of an import is where it should be. */
+  private boolean receipt(
+      MirrorList list, Job job, Optional<Termination> result, Context<MirrorList> context) {
+    ResourceID map = new ResourceID(ReceiptConfigMap.name(list), list.getMetadata().getNamespace());
+    return receipts.keep(
+        list,
+        job.getMetadata().getName(),
+        result,
+        Target.resolve(registryRef(list).orElse(""), registry(context, list)),
+        Objects.requireNonNull(configMaps).get(map),
+        context.getClient(),
+        new Applier(context));
   }
 
   private static Schedule schedule(MirrorList list) {

@@ -36,6 +36,7 @@ import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Applier;
 import io.kubic.mirrors.controller.support.Conditions;
 import io.kubic.mirrors.controller.support.Labels;
+import io.kubic.mirrors.controller.support.MirrorStores;
 import io.kubic.mirrors.controller.support.Owner;
 import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.Settings;

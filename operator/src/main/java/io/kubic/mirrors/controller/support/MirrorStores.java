@@ -1,8 +1,8 @@
-package io.kubic.mirrors.controller.nodeconfig;
+package io.kubic.mirrors.controller.support;
 
 import io.kubic.mirrors.oci.ImageStore;
 
-/** Opens the registry of a configuration for the probe image. */
+/** Opens a registry, where the operator itself reads from or writes to one. */
 public interface MirrorStores {
   /**
    * @param authority {@code host:port}

@@ -137,16 +137,19 @@ final class ConnectionOptions implements AutoCloseable {
   }
 
   /**
-   * The same, with the retries of a list.
+   * The same for a list: with its retries, and with as many requests at once as it allows the
+   * busiest of its sources, since each image asks both.
    *
    * @param host {@code HOST[:PORT]}
    */
-  RegistryClient target(String host, MirrorListSpec.Retry retry) {
+  RegistryClient target(String host, MirrorListSpec list) {
+    int atOnce =
+        list.sources().stream()
+            .mapToInt(source -> source.limits().maxConcurrent())
+            .reduce(TARGET_CONCURRENCY, Math::max);
     return transport()
         .connect(
-            named(host, concurrency().orElse(TARGET_CONCURRENCY))
-                .withRetry(retry(retry))
-                .withPush());
+            named(host, concurrency().orElse(atOnce)).withRetry(retry(list.retry())).withPush());
   }
 
   /**

@@ -129,7 +129,7 @@ final class ImportCommand implements Callable<Integer> {
     if (directory.signed() == BundleDirectory.Signed.Unverified) {
       report.warn("the bundle is signed, and no --verify-key was given to verify it with");
     }
-    RegistryClient target = open.target(to, bundle.list().spec().retry());
+    RegistryClient target = open.target(to, bundle.list().spec());
     target.ping();
     report.planned(
         bundle.id().hex(),
@@ -240,9 +240,7 @@ final class ImportCommand implements Callable<Integer> {
     }
     MirrorListSpec wanted =
         file == null ? null : BundleFiles.list(file, list, spec.commandLine().getErr()).getSpec();
-    RegistryClient target =
-        open.target(
-            to, wanted == null ? new MirrorListSpec.Retry(null, null, null, null) : wanted.retry());
+    RegistryClient target = wanted == null ? open.target(to) : open.target(to, wanted);
     target.ping();
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Outcome> outcomes =

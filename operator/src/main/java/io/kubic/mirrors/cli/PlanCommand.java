@@ -134,7 +134,7 @@ final class PlanCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (ConnectionOptions open = connections;
         ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
-      RegistryClient target = to == null ? null : open.target(to, list.retry());
+      RegistryClient target = to == null ? null : open.target(to, list);
       if (target != null) {
         target.ping();
       }

@@ -1,6 +1,5 @@
 package io.kubic.mirrors.cli;
 
-import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.bundle.ReceiptStore;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import java.nio.charset.StandardCharsets;
@@ -51,7 +50,7 @@ final class ReceiptCommand implements Callable<Integer> {
   }
 
   private int run(ConnectionOptions open) {
-    RegistryClient target = open.target(host, new MirrorListSpec.Retry(null, null, null, null));
+    RegistryClient target = open.target(host);
     Optional<ReceiptStore.Kept> kept = new ReceiptStore(target).find(list);
     if (kept.isEmpty()) {
       throw new CommandException(ExitCode.REFUSED, host + " has taken no bundle of " + list);

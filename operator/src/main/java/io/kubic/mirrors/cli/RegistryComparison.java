@@ -45,7 +45,7 @@ record RegistryComparison(
       boolean json,
       CommandLine line) {
     Selector selector = Selector.compile(list);
-    RegistryClient target = open.target(host, list.retry());
+    RegistryClient target = open.target(host, list);
     target.ping();
     Map<MirrorListSpec.Source, RegistryClient> clients = new LinkedHashMap<>();
     list.sources().forEach(source -> clients.put(source, open.source(source, list.retry())));

@@ -190,7 +190,7 @@ final class SyncCommand implements Callable<Integer> {
     MirrorList resource = ListFile.read(file, list);
     MirrorListSpec wanted = resource.getSpec();
     Selector selector = Selector.compile(wanted);
-    RegistryClient target = open.target(to, wanted.retry());
+    RegistryClient target = open.target(to, wanted);
     target.ping();
     open.shareSources(shard().count());
     Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();

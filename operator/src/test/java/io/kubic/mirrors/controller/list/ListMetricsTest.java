@@ -9,11 +9,16 @@ import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.ops.Exposition;
 import io.kubic.mirrors.sync.Termination;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -127,5 +132,24 @@ class ListMetricsTest {
     assertThat(text(one, two)).contains("list=\"one\"", "list=\"two\"");
     assertThat(text(two, list("new"))).doesNotContain("list=\"one\"", "list=\"new\"");
     assertThat(text()).isEmpty();
+  }
+
+  @Test
+  void theAlertsOfTheChartAskForWhatIsTold() throws IOException {
+    String told = text(finished("kubic", told(40)), finished("well", told(0)));
+    List<String> alerts =
+        Files.readAllLines(Path.of("../config/prometheus/monitoring.yaml")).stream()
+            .filter(line -> line.contains("mirror_list_"))
+            .toList();
+    assertThat(alerts).hasSizeGreaterThan(2);
+    for (String line : alerts) {
+      for (MatchResult name :
+          Pattern.compile("mirror_list_[a-z_]+").matcher(line).results().toList()) {
+        assertThat(told).contains("# TYPE " + name.group() + " gauge");
+      }
+      for (MatchResult type : Pattern.compile("type=\"(\\w+)\"").matcher(line).results().toList()) {
+        assertThat(told).contains("type=\"" + type.group(1) + "\"");
+      }
+    }
   }
 }

@@ -93,4 +93,5 @@ printf '%-44s %s\n' \
 [ -n "$bucket" ] || printf '%-44s %s\n' \
   "scrub" "$(field scrub.lastResult): $(field scrub.message); $(field scrub.blobs) blobs, $(field scrub.bytes) bytes"
 [ "$failed" = 0 ] && [ "$pulls" -gt 0 ] && [ "$met" -gt 0 ] && [ $((before - after)) -gt 40000 ] &&
+  [ "$(field garbageCollection.freedBytes)" -gt 40000000 ] &&
   [ "$(field garbageCollection.lastResult)" = Succeeded ] && { [ -n "$bucket" ] || [ "$(field scrub.lastResult)" = Succeeded ]; }

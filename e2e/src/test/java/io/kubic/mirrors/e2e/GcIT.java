@@ -2,6 +2,8 @@ package io.kubic.mirrors.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -83,13 +85,7 @@ class GcIT {
     int rounds = Integer.getInteger("mirror.rounds", 3);
     long seed = Long.getLong("mirror.seed", System.nanoTime());
     try (GatewayLab lab = new GatewayLab(directory)) {
-      Files.writeString(
-          directory.resolve("auth.json"),
-          "{\"auths\": {\"%s\": {\"auth\": \"%s\"}}}"
-              .formatted(
-                  lab.host(),
-                  Base64.getEncoder()
-                      .encodeToString("admin:admin-secret".getBytes(StandardCharsets.UTF_8))));
+      login(lab);
       http = lab.client();
       Model model = new Model();
       for (int round = 0; round < rounds; round++) {
@@ -103,6 +99,55 @@ class GcIT {
         collect(lab, model, running, random, round, "mirror.seed=" + seed + " round " + round);
       }
     }
+  }
+
+  @Test
+  void whereTheStorageCannotBeLookedAtWhatTheDeletedHeldIsTold(@TempDir Path directory)
+      throws Exception {
+    try (GatewayLab lab = new GatewayLab(directory)) {
+      login(lab);
+      http = lab.client();
+      Model model = new Model();
+      grow(lab, model, new Random(1));
+      grow(lab, model, new Random(2));
+      Files.writeString(directory.resolve("in-use"), "");
+      JsonNode estimated = report(lab, "--dry-run");
+      JsonNode done = report(lab);
+      assertThat(done.path("deleted").asInt()).isPositive();
+      assertThat(done.path("freedBytes").asLong())
+          .isPositive()
+          .isEqualTo(estimated.path("freedBytes").asLong());
+      assertThat(report(lab).path("freedBytes").asLong()).isZero();
+    }
+  }
+
+  /** The report of a collection that is told of no storage, as in front of a bucket. */
+  private static JsonNode report(GatewayLab lab, String... flags) throws Exception {
+    List<String> arguments = lab.collection(lab.directory);
+    int at = arguments.indexOf("--storage");
+    arguments.subList(at, at + 2).clear();
+    Path log = lab.directory.resolve("termination-log");
+    arguments.addAll(List.of("--max-percent", "100", "--termination-log", log.toString()));
+    arguments.addAll(List.of(flags));
+    Path out = lab.directory.resolve("gc.out");
+    int code =
+        new ProcessBuilder(Lab.mirror(List.of(), arguments.toArray(String[]::new)))
+            .redirectErrorStream(true)
+            .redirectOutput(out.toFile())
+            .start()
+            .waitFor();
+    assertThat(code).as(Files.readString(out)).isZero();
+    return new ObjectMapper().readTree(log.toFile());
+  }
+
+  private static void login(GatewayLab lab) throws IOException {
+    Files.writeString(
+        lab.directory.resolve("auth.json"),
+        "{\"auths\": {\"%s\": {\"auth\": \"%s\"}}}"
+            .formatted(
+                lab.host(),
+                Base64.getEncoder()
+                    .encodeToString("admin:admin-secret".getBytes(StandardCharsets.UTF_8))));
   }
 
   private void collect(

@@ -12,8 +12,8 @@ import java.util.List;
  * @param deleted manifests that were deleted
  * @param sweptBlobs blobs that were deleted; of a dry run, those that a sweep would delete before
  *     any manifest is
- * @param freedBytes on the storage's filesystem, where it can be looked at; of a dry run, what only
- *     unneeded manifests hold
+ * @param freedBytes on the storage's filesystem, where it can be looked at; of an object store or a
+ *     dry run, what only unneeded manifests hold
  * @param dryRun nothing was deleted
  * @param examples some of the unneeded, {@code REPOSITORY@DIGEST}
  */

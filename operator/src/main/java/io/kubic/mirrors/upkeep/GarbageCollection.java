@@ -152,7 +152,9 @@ public final class GarbageCollection {
       settle(freeze, scheduler);
       Optional<Long> before = used();
       int swept = program.sweep(freeze::check);
-      long freed = before.isPresent() ? Math.max(0, before.get() - used().orElse(0L)) : 0;
+      // An object store does not tell what it holds.
+      long freed =
+          before.map(was -> Math.max(0, was - used().orElse(0L))).orElse(judgement.estimate);
       progress.accept("swept " + swept + " blobs");
       return report(judgement, deleted, swept, freed, false);
     }

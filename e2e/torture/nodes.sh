@@ -93,8 +93,15 @@ for i in $(seq "$changes"); do
 done
 touch "$out/stop"
 wait $loops || true
+# Changes that follow each other faster than a node is proven reach the first node only; the last one reaches all.
+everywhere() { local n; for n in $(nodes_of_lab); do node "$n" test -e "/etc/containerd/certs.d/extra.example:$((6000 + i))/mirror-operator.crt" || return 1; done; }
+row "the last change on all nodes after" "$(until_ 300 everywhere)"
 kubectl patch nrc mirror --type json -p '[{"op":"remove","path":"/spec/blockedRegistries"},{"op":"remove","path":"/spec/trust"}]' >/dev/null
 kubectl delete namespace torture --wait=false >/dev/null
+left() { local n; for n in $(nodes_of_lab); do node "$n" find /etc/containerd /etc/containers -name 'extra.example*' -o -name 'blocked*.example'; done; }
+nothing_left() { [ -z "$(left)" ]; }
+row "the changes taken back on all nodes after" "$(until_ 300 nothing_left)"
+left | head -n 5
 printf '%-52s %8s\n' "changes of mirrors and CA" "$i" \
   "pulls by containerd" "$(wc -l <"$out/containerd")" "  of them failed" "$(grep -c FAILED "$out/containerd" || true)" \
   "pulls by podman" "$(wc -l <"$out/podman")" "  of them failed" "$(grep -c FAILED "$out/podman" || true)" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Pulls from the mirror of a local cluster without pause while its endpoint moves: from the ClusterIP to a LoadBalancer,
-# to an Ingress, and back. The balancer's address is given to the Service by this script, as a cloud's controller would,
-# and routed to a node, where kube-proxy takes it; the Ingress controller is e2e/tools/ingress.
+# to an Ingress, to a NodePort, and back. The balancer's address is given to the Service by this script, as a cloud's
+# controller would, and routed to a node, where kube-proxy takes it; the Ingress controller is e2e/tools/ingress.
 #   LAB=demo NODES=2 e2e/demo.sh up && LAB=demo endpoints.sh
 # REGISTRY chooses another than mirror; RATE, WORKERS and PATIENCE: see pulls.sh. A rule that is broken is a line with FAILED, and the end is not 0.
 set -euo pipefail
@@ -16,7 +16,7 @@ url() { field '{.status.endpoint.url}'; }
 is_url() { [ "$(url)" = "$1" ]; }
 failures() { echo $(($(count skopeo failed) + $(count crictl failed))); }
 none_failed() { [ "$(failures)" = "$before" ]; }
-shows() { in_lan openssl s_client -connect "${1#https://}" </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName 2>/dev/null | grep -qF "$2"; }
+shows() { certificate_at "$1" -ext subjectAltName | grep -qF "$2"; }
 answers() { [ "$(in_lan curl -s -o /dev/null -w '%{http_code}' --max-time 3 --cacert "$work/certs/ca.crt" "$1/v2/")" = 401 ]; }
 silent() { ! answers "$1"; }
 node_uses() { on_node "$1" grep -qF "\"$2/" /etc/containerd/certs.d/registry.opensuse.org/hosts.toml; }
@@ -65,14 +65,21 @@ one_by_one "to an Ingress" https://ingress.lan ingress.lan
 before=$(failures); mark
 nothing_before() { [ -z "$(field '{.status.endpoint.previous}')" ]; }
 until_true 240 "the end of the balancer" nothing_before
-type() { [ "$(k get service "$registry-registry" -o 'jsonpath={.spec.type}')" = ClusterIP ]; }
-until_true 60 "a Service without a balancer" type
+type() { [ "$(k get service "$registry-registry" -o 'jsonpath={.spec.type}')" = "$1" ]; }
+until_true 60 "a Service without a balancer" type ClusterIP
 row "the old addresses end" 2
 rule "no pull failed" none_failed
 
 before=$(failures); mark; old=$(url)
+patch "{\"spec\":{\"endpoint\":{\"type\":\"NodePort\",\"hostname\":\"$(node_ip 2)\"}}}"
+until_true 60 "a Service with a port of the nodes" type NodePort
+one_by_one "to a NodePort" "https://$(node_ip 2):$(k get service "$registry-registry" -o 'jsonpath={.spec.ports[0].nodePort}')" "$(node_ip 2)"
+until_true 240 "the end of the Ingress" nothing_before
+
+before=$(failures); mark; old=$(url)
 patch '{"spec":{"endpoint":{"type":"ClusterIP","hostname":null}}}'
 one_by_one "back to the ClusterIP" "$first" "$(sed -E 's,https://(.*):.*,\1,' <<<"$first")"
-until_true 240 "the end of the Ingress" nothing_before
+until_true 240 "the end of the NodePort" nothing_before
+until_true 60 "a Service without a port of the nodes" type ClusterIP
 pulls_end
 exit $failed

@@ -64,4 +64,9 @@ until_true() { # seconds, what, command...
   done
 }
 changed() { local was=$1 now; shift; now=$("$@" || true); [ -n "$now" ] && [ "$now" != "$was" ]; }
-served() { in_lan openssl s_client -connect "$(sed 's,^https://,,' "$work/url")" </dev/null 2>/dev/null | openssl x509 -noout "$1" 2>/dev/null; }
+certificate_at() { # URL, option of openssl x509...
+  local at=${1#https://}; shift
+  case $at in *:*) ;; *) at=$at:443 ;; esac # s_client knows no port of https
+  in_lan openssl s_client -connect "$at" </dev/null 2>/dev/null | openssl x509 -noout "$@" 2>/dev/null
+}
+served() { certificate_at "$(cat "$work/url")" "$@"; }

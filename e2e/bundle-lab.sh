@@ -42,7 +42,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 YAML
 s3='{bucket: carried, endpoint: "http://'$lan_ip':7070", forcePathStyle: true, credentialsSecretRef: {name: bucket}'
 export_to() { # NAME TARGET [MORE]
-  { k get mirrorlist kubic -o json | jq --arg name "$1" '{apiVersion, kind, metadata: {name: $name}, spec: {sources: .spec.sources}}' | kubectl create --dry-run=client -o yaml -f -
+  { k get mirrorlist kubic -o json | jq --arg name "$1" '{apiVersion, kind, metadata: {name: $name}, spec: {sources: .spec.sources}}' | k create --dry-run=client -o yaml -f -
     printf '  export:\n    target: %s\n    signingKeySecretRef: {name: export-key}\n%s' "$2" "${3:-}"; } >"$work/$1.yaml"
   local from=$SECONDS
   k apply -f "$work/$1.yaml" >/dev/null

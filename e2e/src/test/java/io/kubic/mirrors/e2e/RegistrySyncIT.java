@@ -504,7 +504,9 @@ class RegistrySyncIT {
     first.close();
     int killed = 0;
     int repeated = 0;
-    for (int round = 0; round < rounds; round++) {
+    int round = 0;
+    for (; killed < rounds; round++) {
+      assertThat(round).as("runs that end before they are killed").isLessThan(3 * rounds + 10);
       Random moments = new Random(seed + round);
       LocalRegistry target = registry("target" + round);
       int reading = blobReads(source).size();
@@ -514,7 +516,12 @@ class RegistrySyncIT {
               .redirectOutput(directory.resolve("killed.log").toFile())
               .start();
       processes.add(run);
+      long began = System.nanoTime();
       boolean ended = run.waitFor(whole / 5 + moments.nextLong(whole), TimeUnit.MILLISECONDS);
+      if (ended) {
+        // The machine was busier when it was measured.
+        whole = Math.min(whole, (System.nanoTime() - began) / 1_000_000);
+      }
       run.destroyForcibly().waitFor();
       String what = "seed " + (seed + round) + (ended ? ", ended" : ", killed");
       killed += ended ? 0 : 1;
@@ -548,8 +555,8 @@ class RegistrySyncIT {
       delete(target.storage());
     }
     System.out.printf(
-        "kill test: %d rounds, %d killed in time, %d blobs repeated, %d ms a run%n",
-        rounds, killed, repeated, whole);
+        "kill test: %d runs, %d of them killed in time, %d blobs repeated, %d ms a run%n",
+        round, killed, repeated, whole);
   }
 
   private static void delete(Path tree) throws IOException {

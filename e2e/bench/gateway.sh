@@ -74,7 +74,7 @@ share() { awk "BEGIN {printf \"%.2f\", ($2 > 0) ? $1 / $2 : 0}"; }
 # A cold JVM is not what is measured.
 for _ in 1 2; do once gateway warm mib_s -kind pull -size $((256 << 20)) -n 4 -conns 2; done
 for _ in 1 2 3 4; do once gateway warm mib_s -kind push -size $((256 << 20)) -n 2; done
-once gateway warm req_s -kind head -n 4000 -conns 8
+once gateway warm req_s -kind head -n 24000 -conns 8
 once gateway warm req_s -kind token -n 6000 -conns 8
 declare -A blob
 for side in bare gateway; do

@@ -444,7 +444,13 @@ public final class BundleDirectory {
                     name.startsWith("blobs/")
                         ? Digest.tryParse(name.substring("blobs/".length()).replace('/', ':'))
                         : Optional.empty();
-                if (blob.isPresent() && read.contains(blob.get())) {
+                if (blob.isPresent()
+                    && blob.get().algorithm() == Digest.Algorithm.SHA256
+                    && read.contains(blob.get())) {
+                  // Hashed, and found to be what its name says.
+                  if (!expected.equals(blob.get())) {
+                    wrong.add(volume.root().nameOf(name));
+                  }
                   return;
                 }
                 try {

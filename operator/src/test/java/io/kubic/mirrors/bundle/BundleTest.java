@@ -344,6 +344,21 @@ class BundleTest {
   }
 
   @Test
+  void aChecksumThatIsNotItsBlobsNameIsRefusedThoughTheBlobIsRight() throws IOException {
+    story.signed = false;
+    story.export(dir("b"));
+    Path sums = dir("b").resolve("SHA256SUMS");
+    String text = Files.readString(sums);
+    int at = text.lastIndexOf("  blobs/") - 1;
+    char other = text.charAt(at) == '0' ? '1' : '0';
+    Files.writeString(sums, text.substring(0, at) + other + text.substring(at + 1));
+    assertThatThrownBy(() -> story.take(dir("b"), target))
+        .isInstanceOf(RefusedException.class)
+        .hasMessageContaining(text.substring(at + 3, text.indexOf('\n', at)));
+    assertThat(target.tags()).isEmpty();
+  }
+
+  @Test
   void onlyWhatIsWholeIsTakenOfADamagedBundleAndOnlyWhenAsked() throws IOException {
     story.export(dir("b"));
     Path blob = dir("b").resolve(BundleDirectory.nameOf(Digest.of(Story.bytes(4, 20_000))));

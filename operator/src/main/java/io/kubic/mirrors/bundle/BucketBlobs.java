@@ -32,10 +32,7 @@ final class BucketBlobs implements Blobs {
     this.bucket = bucket;
     this.near = near;
     for (Bucket.Item item : items) {
-      if (item.name().startsWith("blobs/")) {
-        Digest.tryParse(item.name().substring("blobs/".length()).replace('/', ':'))
-            .ifPresent(digest -> this.items.put(digest, item));
-      }
+      BlobDirectory.digestOf(item.name()).ifPresent(digest -> this.items.put(digest, item));
     }
   }
 
@@ -75,20 +72,14 @@ final class BucketBlobs implements Blobs {
     if (blob.isManifest()) {
       near.put(blob, content);
     }
-    if (has(blob)) {
-      return false;
-    }
-    return busy.alone(
-        blob.digest(),
+    return busy.unlessThere(
+        this,
+        blob,
         () -> {
-          if (has(blob)) {
-            return false;
-          }
           String name = BlobDirectory.nameOf(blob.digest());
           bucket.put(name, blob, content);
           // Its version is asked for by who reads it back in this run: nobody, but for a listing.
           items.put(blob.digest(), new Bucket.Item(name, blob.size(), ""));
-          return true;
         });
   }
 }

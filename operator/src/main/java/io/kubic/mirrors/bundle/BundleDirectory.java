@@ -283,8 +283,7 @@ public final class BundleDirectory {
         int dot = name.indexOf(PART);
         int part = dot < 0 ? 0 : number(name.substring(dot + PART.length()));
         String whole = dot < 0 ? name : name.substring(0, dot);
-        Optional<Digest> digest =
-            Digest.tryParse(whole.substring("blobs/".length()).replace('/', ':'));
+        Optional<Digest> digest = BlobDirectory.digestOf(whole);
         if (digest.isEmpty() || part < 0 || dot >= 0 && part == 0) {
           throw new RefusedException(
               Reason.MalformedResponse, name, "is not the name of a blob or of a part of one");
@@ -440,10 +439,7 @@ public final class BundleDirectory {
           .files()
           .forEach(
               (name, expected) -> {
-                Optional<Digest> blob =
-                    name.startsWith("blobs/")
-                        ? Digest.tryParse(name.substring("blobs/".length()).replace('/', ':'))
-                        : Optional.empty();
+                Optional<Digest> blob = BlobDirectory.digestOf(name);
                 if (blob.isPresent()
                     && blob.get().algorithm() == Digest.Algorithm.SHA256
                     && read.contains(blob.get())) {

@@ -105,13 +105,10 @@ final class OperatorCommand implements Callable<Integer> {
     Clock clock = Clock.systemUTC();
     SecureRandom random = new SecureRandom();
     Set<String> watched = settings.namespaces();
+    Transport transport = Transport.standard("mirror-operator/" + Version.current());
     operator.register(
         new RegistryReconciler(
-            settings,
-            new HttpRegistryProbe(
-                new OkHttpClient(), Transport.standard("mirror-operator/" + Version.current())),
-            random,
-            clock),
+            settings, new HttpRegistryProbe(new OkHttpClient(), transport), random, clock),
         override -> {
           if (!watched.isEmpty()) {
             override.settingNamespaces(watched);
@@ -119,17 +116,15 @@ final class OperatorCommand implements Callable<Integer> {
         });
     MirrorStores stores =
         (authority, caPem, dockerConfig) ->
-            Transport.standard("mirror-operator/" + Version.current())
-                .connect(
-                    Connection.to(authority)
-                        .withTrust(
-                            Trust.system().plus(Trust.certificates(caPem, "the mirror's CA")))
-                        .withCredentials(
-                            dockerConfig.isEmpty()
-                                ? Credentials.none()
-                                : Credentials.fromDockerConfig(
-                                    dockerConfig, "the mirror's push credentials"))
-                        .withPush());
+            transport.connect(
+                Connection.to(authority)
+                    .withTrust(Trust.system().plus(Trust.certificates(caPem, "the mirror's CA")))
+                    .withCredentials(
+                        dockerConfig.isEmpty()
+                            ? Credentials.none()
+                            : Credentials.fromDockerConfig(
+                                dockerConfig, "the mirror's push credentials"))
+                    .withPush());
     ListReconciler lists = new ListReconciler(settings, stores, clock);
     operator.register(
         lists,

@@ -28,6 +28,8 @@ import java.util.OptionalLong;
 public final class BlobDirectory implements Blobs {
   private static final int CHUNK = 1 << 17;
 
+  private static final String BLOBS = "blobs/";
+
   private final Path root;
   private final Path staging;
   private final Disk disk;
@@ -45,7 +47,14 @@ public final class BlobDirectory implements Blobs {
 
   /** The name of a blob within a layout, with slashes. */
   public static String nameOf(Digest digest) {
-    return "blobs/" + digest.algorithm().id() + "/" + digest.hex();
+    return BLOBS + digest.algorithm().id() + "/" + digest.hex();
+  }
+
+  /** The digest that such a name stands for; empty when it is no name of a blob. */
+  public static Optional<Digest> digestOf(String name) {
+    return name.startsWith(BLOBS)
+        ? Digest.tryParse(name.substring(BLOBS.length()).replace('/', ':'))
+        : Optional.empty();
   }
 
   /** Where a blob lies, if it is there. */
@@ -97,18 +106,7 @@ public final class BlobDirectory implements Blobs {
 
   @Override
   public boolean put(Descriptor blob, BlobContent content) {
-    if (has(blob)) {
-      return false;
-    }
-    return busy.alone(
-        blob.digest(),
-        () -> {
-          if (has(blob)) {
-            return false;
-          }
-          receive(blob, content);
-          return true;
-        });
+    return busy.unlessThere(this, blob, () -> receive(blob, content));
   }
 
   private void receive(Descriptor blob, BlobContent content) {

@@ -30,10 +30,7 @@ status() { k get mirrorlist "$1" -o jsonpath="{.status.$2}"; }
 openssl genpkey -algorithm ed25519 -out "$work/tls.key" && openssl pkey -in "$work/tls.key" -pubout -out "$work/tls.pub"
 k create secret generic export-key --from-file="$work/tls.key" --from-file="$work/tls.pub" --dry-run=client -o yaml | k apply -f - >/dev/null
 k create secret generic bucket --from-literal=accessKey=lab --from-literal=secretKey=lab-secret --dry-run=client -o yaml | k apply -f - >/dev/null
-mkdir -p "$run/s3/root/carried" "$run/s3-attributes"
-in_lan curl -s -o /dev/null --max-time 2 "http://$lan_ip:7070/" ||
-  ROOT_ACCESS_KEY=lab ROOT_SECRET_KEY=lab-secret setsid nsenter --net="/run/netns/$lan" "$bin/versitygw" --quiet --port "$lan_ip:7070" \
-    posix --sidecar "$run/s3-attributes" "$run/s3/root" >>"$run/log/s3.log" 2>&1 </dev/null &
+s3_server carried
 k apply -f - >/dev/null <<YAML
 apiVersion: v1
 kind: PersistentVolumeClaim

@@ -22,6 +22,15 @@ in_lan() {
   nsenter --net="/run/netns/$lan" unshare --mount sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$run/resolv.conf" "$@"
 }
 
+# An S3 server in the LAN, at http://$lan_ip:7070, with an empty or older bucket; keys lab and lab-secret.
+s3_server() { # BUCKET
+  mkdir -p "$run/s3/root/$1" "$run/s3-attributes"
+  if ! in_lan curl -s -o /dev/null --max-time 2 "http://$lan_ip:7070/"; then
+    ROOT_ACCESS_KEY=lab ROOT_SECRET_KEY=lab-secret setsid nsenter --net="/run/netns/$lan" "$bin/versitygw" --quiet --port "$lan_ip:7070" \
+      posix --sidecar "$run/s3-attributes" "$run/s3/root" >>"$run/log/s3.log" 2>&1 </dev/null &
+  fi
+}
+
 # PID 1 of node N: the child of the unshare that started it.
 node_pid() {
   local starter; starter=$(cat "$run/node$1.pid" 2>/dev/null) || return 1

@@ -78,12 +78,7 @@ drain() { kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --force 
 evict() { kubectl create --raw "/api/v1/namespaces/$ns/pods/$1/eviction" -f - <<<"{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"$1\",\"namespace\":\"$ns\"}}" 2>&1; }
 
 # --- an S3 server in the LAN, a registry on it, its content ---
-bucket=$run/s3
-mkdir -p "$bucket/root/images" "$run/s3-attributes"
-if ! in_lan curl -s -o /dev/null --max-time 2 "http://$lan_ip:7070/"; then
-  ROOT_ACCESS_KEY=lab ROOT_SECRET_KEY=lab-secret setsid nsenter --net="/run/netns/$lan" "$bin/versitygw" --quiet --port "$lan_ip:7070" \
-    posix --sidecar "$run/s3-attributes" "$bucket/root" >>"$run/log/s3.log" 2>&1 </dev/null &
-fi
+s3_server images
 "$here/../cluster/upstream.sh" start >/dev/null
 k create secret generic bucket --from-literal=accessKey=lab --from-literal=secretKey=lab-secret --dry-run=client -o yaml | k apply -f - >/dev/null
 k apply -f - >/dev/null <<EOF

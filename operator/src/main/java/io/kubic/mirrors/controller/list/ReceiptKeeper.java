@@ -7,6 +7,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.bundle.ReceiptStore;
 import io.kubic.mirrors.bundle.RefusedException;
 import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.ConfigMaps;
 import io.kubic.mirrors.controller.support.MirrorStores;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.oci.ImageStore;
@@ -72,7 +73,7 @@ final class ReceiptKeeper {
         client.configMaps().inNamespace(namespace).withName(registry.trustConfigMap()).get();
     return stores.open(
         registry.authority(),
-        trust == null || trust.getData() == null ? "" : trust.getData().getOrDefault("ca.crt", ""),
+        ConfigMaps.text(trust, "ca.crt"),
         push == null ? "" : Secrets.text(push, ".dockerconfigjson"));
   }
 }

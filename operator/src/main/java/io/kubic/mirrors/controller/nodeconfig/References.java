@@ -12,6 +12,7 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec;
 import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Conditions;
+import io.kubic.mirrors.controller.support.ConfigMaps;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.node.NodeConfig;
@@ -174,6 +175,6 @@ final class References {
 
   private String pem(String name, String namespace) {
     ConfigMap map = client.configMaps().inNamespace(namespace).withName(name).get();
-    return map == null || map.getData() == null ? "" : map.getData().getOrDefault("ca.crt", "");
+    return ConfigMaps.text(map, "ca.crt");
   }
 }

@@ -8,6 +8,7 @@ import io.kubic.mirrors.api.v1alpha1.KeyRef;
 import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
+import io.kubic.mirrors.controller.support.ConfigMaps;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.pki.CertificateBundle;
 import io.kubic.mirrors.pki.InvalidCertificateException;
@@ -30,10 +31,7 @@ record AdoptedRegistry(CertificateBundle trust, RegistryProbe.External target, b
     String namespace = model.names().namespace();
     KeyRef ca = external.caBundleRef();
     ConfigMap map = client.configMaps().inNamespace(namespace).withName(ca.name()).get();
-    String pem =
-        map == null || map.getData() == null
-            ? ""
-            : map.getData().getOrDefault(ca.keyOr("ca.crt"), "");
+    String pem = ConfigMaps.text(map, ca.keyOr("ca.crt"));
     CertificateBundle trust;
     try {
       trust = CertificateBundle.parse(pem);

@@ -7,6 +7,7 @@ import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.ConfigMaps;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.pki.CertificateAuthority;
@@ -207,11 +208,8 @@ final class CertificateKeeper {
             .inNamespace(model.names().namespace())
             .withName(model.names().trust())
             .get();
-    if (map == null || map.getData() == null) {
-      return CertificateBundle.empty();
-    }
     try {
-      return CertificateBundle.parse(map.getData().getOrDefault("ca.crt", ""));
+      return CertificateBundle.parse(ConfigMaps.text(map, "ca.crt"));
     } catch (InvalidCertificateException e) {
       LOG.warn("ConfigMap {} is damaged and made anew: {}", model.names().trust(), e.getMessage());
       return CertificateBundle.empty();

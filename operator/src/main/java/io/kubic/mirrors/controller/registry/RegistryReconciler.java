@@ -40,6 +40,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfig;
 import io.kubic.mirrors.api.v1alpha1.ObjectRef;
 import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.ConfigMaps;
 import io.kubic.mirrors.controller.support.Events;
 import io.kubic.mirrors.controller.support.Hash;
 import io.kubic.mirrors.controller.support.Labels;
@@ -664,9 +665,7 @@ public final class RegistryReconciler
 
   private static Optional<CertificateBundle> bundle(ConfigMap trust) {
     try {
-      return Optional.of(
-          CertificateBundle.parse(
-              trust.getData() == null ? "" : trust.getData().getOrDefault("ca.crt", "")));
+      return Optional.of(CertificateBundle.parse(ConfigMaps.text(trust, "ca.crt")));
     } catch (InvalidCertificateException e) {
       return Optional.empty();
     }

@@ -17,6 +17,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.UpkeepResult;
 import io.kubic.mirrors.controller.support.Applier;
+import io.kubic.mirrors.controller.support.ConfigMaps;
 import io.kubic.mirrors.controller.support.Jobs;
 import io.kubic.mirrors.controller.support.Labels;
 import io.kubic.mirrors.controller.support.RunningImages;
@@ -327,14 +328,10 @@ final class UpkeepKeeper {
             .inNamespace(model.names().namespace())
             .withName(model.names().upkeep())
             .get();
-    return files == null || files.getData() == null
-        ? Set.of()
-        : files
-            .getData()
-            .getOrDefault(UpkeepJob.GATEWAYS, "")
-            .lines()
-            .map(line -> line.substring(line.indexOf("://") + 3))
-            .collect(Collectors.toSet());
+    return ConfigMaps.text(files, UpkeepJob.GATEWAYS)
+        .lines()
+        .map(line -> line.substring(line.indexOf("://") + 3))
+        .collect(Collectors.toSet());
   }
 
   private List<Pod> pods(Map<String, String> further) {

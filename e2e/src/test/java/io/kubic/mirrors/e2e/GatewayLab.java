@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Assumptions;
 
 /** A real registry behind a gateway, on loopback, with the users admin, push and pull. */
@@ -31,6 +32,10 @@ final class GatewayLab implements AutoCloseable {
   final SecureRandom random = new SecureRandom();
   final Clock clock = Clock.systemUTC();
   final ByteArrayOutputStream audit = new ByteArrayOutputStream();
+
+  /** Told each audit line by the thread that answers. */
+  volatile Consumer<String> decisions = line -> {};
+
   final Path directory;
   final CertificateAuthority ca;
   final Gateway gateway;
@@ -81,8 +86,15 @@ final class GatewayLab implements AutoCloseable {
         """
             .formatted(
                 backend, tls, keys, directory.resolve("users"), directory.resolve("freeze")));
-    gateway =
-        new Gateway(file, new PrintStream(audit, true, StandardCharsets.UTF_8), random, clock);
+    PrintStream lines =
+        new PrintStream(audit, true, StandardCharsets.UTF_8) {
+          @Override
+          public void println(Object line) {
+            super.println(line);
+            decisions.accept(String.valueOf(line));
+          }
+        };
+    gateway = new Gateway(file, lines, random, clock);
     long end = System.nanoTime() + start.toNanos();
     while (admin("GET", "/readyz", null).statusCode() != 200) {
       if (System.nanoTime() > end) {

@@ -64,6 +64,13 @@ record AgentPods(List<Pod> pods, String newest, @Nullable String probe) {
         : null;
   }
 
+  /** The same for what an older template asked of its node, whatever the newest asks. */
+  private static @Nullable Instant heldSince(Pod pod) {
+    boolean awaited =
+        AgentResources.awaitsPull(pod) && PullProof.annotation(pod, PullProof.PULLED).isEmpty();
+    return awaited ? null : readySince(pod);
+  }
+
   /** Those that still have an older template, and are not on their way out. */
   List<Pod> older() {
     return pods.stream().filter(pod -> !isLeaving(pod) && !isNewest(pod)).toList();
@@ -154,7 +161,7 @@ record AgentPods(List<Pod> pods, String newest, @Nullable String probe) {
                 node,
                 pod.getMetadata().getName(),
                 isNewest(pod),
-                isNewest(pod) ? provenSince(pod) : readySince(pod),
+                isNewest(pod) ? provenSince(pod) : heldSince(pod),
                 wrong.contains(node),
                 isLeaving(pod),
                 !unreachable.contains(node)));

@@ -12,6 +12,7 @@ import io.fabric8.kubernetes.api.model.NodeSelectorRequirementBuilder;
 import io.fabric8.kubernetes.api.model.ObjectMeta;
 import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.api.model.OwnerReference;
+import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.api.model.SecretBuilder;
 import io.fabric8.kubernetes.api.model.SecurityContext;
@@ -62,6 +63,9 @@ final class AgentResources {
   static final String CA_HASHES = "mirrors.kubic.io/ca-sha256";
 
   private static final int PORT = 8081;
+
+  /** Volume of templates whose nodes have to pull. */
+  private static final String VERDICT = "pod";
 
   private AgentResources() {}
 
@@ -158,7 +162,7 @@ final class AgentResources {
       // The bad news reaches the agent through its own pod: it has no API to ask.
       volumes.add(
           new VolumeBuilder()
-              .withName("pod")
+              .withName(VERDICT)
               .withNewDownwardAPI()
               .addNewItem()
               .withPath("pull-failed")
@@ -169,7 +173,7 @@ final class AgentResources {
               .endItem()
               .endDownwardAPI()
               .build());
-      mounts.add(Pods.readOnly("pod", "/etc/mirror/pod"));
+      mounts.add(Pods.readOnly(VERDICT, "/etc/mirror/pod"));
     }
     int index = 0;
     for (HostMount mount : HostMount.of(runtimes, spec.credentialsSecretRef() != null, wholeHost)) {
@@ -289,6 +293,11 @@ final class AgentResources {
         .getAnnotations()
         .put(REVISION, Hash.of(Serialization.asJson(daemonSet.getSpec().getTemplate())));
     return daemonSet;
+  }
+
+  /** Whether an agent's node is proven by a pull only. */
+  static boolean awaitsPull(Pod pod) {
+    return pod.getSpec().getVolumes().stream().anyMatch(v -> v.getName().equals(VERDICT));
   }
 
   /** The revision that a DaemonSet's template or a pod has; empty for none. */

@@ -32,7 +32,8 @@ final class Rollout {
    *
    * @param node where it runs, or is to run
    * @param updated whether it has the newest template
-   * @param readySince since when its agent is ready; null while it is not
+   * @param readySince since when its agent is ready, and has proven all else that its template asks
+   *     for; null while it is not
    * @param failing whether it says that something is wrong
    * @param leaving whether it is being deleted
    * @param reachable whether the node's kubelet is in touch: on others nothing can be replaced
@@ -46,7 +47,12 @@ final class Rollout {
       boolean leaving,
       boolean reachable) {
     boolean proven(Duration soak, Instant now) {
-      return updated && !leaving && readySince != null && !readySince.plus(soak).isAfter(now);
+      return updated && !leaving && held(soak, now);
+    }
+
+    /** Whether the node works with what it has, be that the newest or not. */
+    private boolean held(Duration soak, Instant now) {
+      return readySince != null && !readySince.plus(soak).isAfter(now);
     }
   }
 
@@ -81,12 +87,16 @@ final class Rollout {
     }
     proven.removeAll(unproven);
     int open = unproven.size() + Math.max(0, desired - nodes.size());
-    // Agents that are not ready first: what is newer may be what mends them.
+    // First whom an older template may have broken: the newest may mend it, and as long as nobody
+    // else has his turn no more nodes are at stake. Then who waits longest: where changes come
+    // sooner than all nodes have had them, those at the end of an alphabet would never have one.
     List<Agent> older =
         agents.stream()
             .filter(agent -> !agent.updated() && !agent.leaving() && agent.reachable())
             .sorted(
-                Comparator.comparing((Agent agent) -> agent.readySince() != null)
+                Comparator.comparing((Agent agent) -> agent.held(soak, now))
+                    .thenComparing(
+                        Agent::readySince, Comparator.nullsFirst(Comparator.naturalOrder()))
                     .thenComparing(Agent::node))
             .toList();
     int most = proven.isEmpty() ? 1 : Math.max(1, maxUnavailable);

@@ -44,7 +44,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>a mirror that does not answer is left out of the files until it does; where the source must
  *       not be contacted it stays, because leaving it out would contact the source;
  *   <li>a new configuration that forbids a source is not applied before one of its mirrors answered
- *       from this node: till then the node keeps what it has;
+ *       from this node, and none is while a mirror of it answers and does not let the node in: till
+ *       then the node keeps what it has;
  *   <li>files that somebody changed are put back, or reported.
  * </ul>
  *
@@ -73,6 +74,9 @@ public final class Agent {
   private @Nullable NodeConfig config;
   private PullCredentials credentials = PullCredentials.NONE;
   private @Nullable MirrorWatch mirrors;
+
+  /** Why the runtime did not start with what this configuration set up for it. */
+  private @Nullable String unstarted;
 
   /** Makes a prober with the times of a configuration. */
   public interface ProberFactory {
@@ -181,6 +185,7 @@ public final class Agent {
       configText = text;
       config = known;
       mirrors = new MirrorWatch(known, credentials, probers.create(known), executor, clock);
+      unstarted = null;
     }
     return known;
   }
@@ -236,8 +241,22 @@ public final class Agent {
             .with(journal.hash(), authorities(targets, current), names(withdrawn));
       }
     }
+    boolean once = journal.hash().equals(current.hash());
+    if (!once) {
+      watch.prove(
+          current.authorities(), targets.stream().anyMatch(Target.Registries.class::isInstance));
+      Optional<String> refused = watch.noEntry();
+      if (refused.isPresent()) {
+        return state(
+                NodeReason.ProbeFailed,
+                runtimes,
+                refused.get() + "; the node keeps its former files",
+                false)
+            .with(journal.hash(), authorities(targets, current), names(withdrawn));
+      }
+    }
     NodeConfig effective = current.without(withdrawn);
-    List<NodeFile> setup = RuntimeSetup.files(host, current, targets, journal);
+    List<NodeFile> setup = RuntimeSetup.files(host, current, targets, journal, unstarted != null);
     Optional<SystemStore> store = current.systemStore() ? SystemStore.of(host) : Optional.empty();
     List<NodeFile> anchors = store.map(found -> found.files(current)).orElse(List.of());
     Survey.Plan plan =
@@ -255,9 +274,19 @@ public final class Agent {
                       + " Ubuntu, Alpine); set spec.trust.systemStore to false"));
     }
 
-    if (current.driftPolicy() == DriftPolicy.Report
-        && journal.hash().equals(current.hash())
-        && journal.intended().isEmpty()) {
+    String failure = unstarted;
+    if (failure != null) {
+      plan =
+          plan.with(
+              new Survey.Finding(
+                  NodeReason.RuntimeConfigRequired,
+                  "containerd",
+                  failure
+                      + "; it has its former configuration, and is left alone until this one"
+                      + " changes"));
+    }
+
+    if (current.driftPolicy() == DriftPolicy.Report && once && journal.intended().isEmpty()) {
       List<String> drifted = drifted(journal);
       if (!drifted.isEmpty()) {
         return state(
@@ -268,7 +297,7 @@ public final class Agent {
             .with(journal.hash(), authorities(targets, current), names(withdrawn));
       }
     }
-    boolean due = watch.isProofDue();
+    boolean due = !once || watch.isProofDue();
     Survey.Plan planned = plan;
     Outcome outcome =
         files.bring(
@@ -285,7 +314,7 @@ public final class Agent {
           state(NodeReason.WriteFailed, runtimes, failed.message(), false)
               .with(journal.hash(), authorities(targets, current), names(withdrawn));
       case Outcome.RolledBack back ->
-          state(NodeReason.RolledBack, runtimes, back.message(), false)
+          state(NodeReason.RolledBack, runtimes, back.message() + startedAgain(failure), false)
               .with(journal.hash(), authorities(targets, current), names(withdrawn));
       case Outcome.Applied applied -> {
         if (!applied.changed().isEmpty()) {
@@ -318,7 +347,26 @@ public final class Agent {
                 file ->
                     file.content().equals(journal.files().get(file.path()))
                         && !journal.intended().contains(file.path()));
-    return same ? Optional.empty() : tried(() -> RuntimeSetup.restart(host, commands));
+    if (same) {
+      return Optional.empty();
+    }
+    Optional<String> unread = tried(() -> RuntimeSetup.unread(commands));
+    if (unread.isPresent()) {
+      return unread;
+    }
+    Optional<String> problem = tried(() -> RuntimeSetup.restart(commands));
+    unstarted = problem.orElse(null);
+    return problem;
+  }
+
+  /** A runtime that did not start in this round is started with what it had. */
+  private String startedAgain(@Nullable String before) {
+    if (unstarted == null || before != null) {
+      return "";
+    }
+    return tried(() -> RuntimeSetup.restart(commands))
+        .map(problem -> "; nor as it was: " + problem)
+        .orElse("; it runs as it was");
   }
 
   /** Lets the host's store take up what changed, and looks whether it did. */

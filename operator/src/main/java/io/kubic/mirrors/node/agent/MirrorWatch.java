@@ -53,7 +53,7 @@ final class MirrorWatch {
   private @Nullable Instant proven;
   private @Nullable Instant looked;
   private Map<String, String> dark = Map.of();
-  private Map<Location, String> refusals = Map.of();
+  private Map<Location, Prober.Sight> refusals = Map.of();
 
   /**
    * @param executor runs looks at several mirrors at once
@@ -98,7 +98,15 @@ final class MirrorWatch {
 
   /** What the first mirror that answers and does not serve has said. */
   Optional<String> refusal() {
-    return refusals.values().stream().findFirst();
+    return refusals.values().stream().findFirst().flatMap(Prober.Sight::problem);
+  }
+
+  /** The same, of those that answer but do not let this node in. */
+  Optional<String> noEntry() {
+    return refusals.values().stream()
+        .filter(Prober.Sight.Refused.class::isInstance)
+        .findFirst()
+        .flatMap(Prober.Sight::problem);
   }
 
   /** Looks at every registry, all at once, when it is time. */
@@ -173,6 +181,26 @@ final class MirrorWatch {
 
   /** Resolves through every endpoint that is in the files, with the CA that lies on the disk. */
   void prove(HostRoot host, List<Target> targets) throws InterruptedException, IOException {
+    Map<String, String> trusted = new TreeMap<>();
+    for (String registry : config.authorities().keySet()) {
+      for (Target target : targets) {
+        for (String directory : Agent.trustDirectory(target)) {
+          trusted.put(
+              registry,
+              host.read(directory + "/" + registry + "/" + Containerd.CA_FILE).orElse(""));
+        }
+      }
+    }
+    prove(trusted, targets.stream().anyMatch(Target.Registries.class::isInstance));
+  }
+
+  /**
+   * The same before anything is written.
+   *
+   * @param trusted CA certificates by registry, as they will lie on the disk
+   * @param direct whether a runtime sends credentials with each request
+   */
+  void prove(Map<String, String> trusted, boolean direct) throws InterruptedException {
     if (config.verify().mode() == VerifyMode.None) {
       refusals = Map.of();
       proven = clock.instant();
@@ -193,19 +221,6 @@ final class MirrorWatch {
         }
       }
     }
-    Map<String, String> trusted = new TreeMap<>();
-    for (Endpoint endpoint : endpoints.values()) {
-      String registry = endpoint.location().registry();
-      if (config.authorities().containsKey(registry)) {
-        for (Target target : targets) {
-          for (String directory : Agent.trustDirectory(target)) {
-            trusted.put(
-                registry,
-                host.read(directory + "/" + registry + "/" + Containerd.CA_FILE).orElse(""));
-          }
-        }
-      }
-    }
     // One look for each registry where no image is named: the sources do not differ there.
     Map<Location, Endpoint> asked = new TreeMap<>();
     Set<String> seen = new TreeSet<>();
@@ -215,8 +230,7 @@ final class MirrorWatch {
             asked.put(location, endpoint);
           }
         });
-    boolean direct = targets.stream().anyMatch(Target.Registries.class::isInstance);
-    Map<Location, String> refused = new TreeMap<>();
+    Map<Location, Prober.Sight> refused = new TreeMap<>();
     all(
             asked,
             endpoint ->
@@ -228,7 +242,12 @@ final class MirrorWatch {
                         .basic(endpoint.location())
                         .map(basic -> new Prober.Login(basic, direct))
                         .orElse(null)))
-        .forEach((location, sight) -> sight.problem().ifPresent(p -> refused.put(location, p)));
+        .forEach(
+            (location, sight) -> {
+              if (sight.problem().isPresent()) {
+                refused.put(location, sight);
+              }
+            });
     refusals = refused;
     proven = clock.instant();
   }

@@ -25,6 +25,13 @@ final class RuntimeSetup {
   private static final String NAME = "50-mirror-operator.toml";
   private static final String CERTS = DIRECTORY + "/certs.d";
 
+  /**
+   * There where systemd runs (sd_booted(3)). It restarts a service itself, whoever asks. Others, as
+   * OpenRC, start it as a child of who asks: containerd would be a process of the agent's
+   * container.
+   */
+  private static final String SYSTEMD = "/run/systemd/system";
+
   private RuntimeSetup() {}
 
   /** Whether a path is that of such a file. */
@@ -35,9 +42,12 @@ final class RuntimeSetup {
   /**
    * Files that are to be there: those of earlier rounds, on which the runtime depends now, and a
    * new one where it is needed, possible and allowed.
+   *
+   * @param failed whether the runtime did not start with it already
    */
   static List<NodeFile> files(
-      HostRoot host, NodeConfig config, List<Target> targets, Journal journal) throws IOException {
+      HostRoot host, NodeConfig config, List<Target> targets, Journal journal, boolean failed)
+      throws IOException {
     List<NodeFile> files = new ArrayList<>();
     journal
         .files()
@@ -54,7 +64,11 @@ final class RuntimeSetup {
                     target instanceof Target.Unconfigured missing
                         && missing.runtime() == Runtime.CONTAINERD
                         && !missing.unknown());
-    if (files.isEmpty() && needed && config.runtimeRestart() == RuntimeRestart.IfRequired) {
+    if (files.isEmpty()
+        && needed
+        && !failed
+        && config.runtimeRestart() == RuntimeRestart.IfRequired
+        && host.isDirectory(SYSTEMD)) {
       file(host, config).ifPresent(files::add);
     }
     return files;
@@ -99,32 +113,30 @@ final class RuntimeSetup {
   }
 
   /**
-   * Lets containerd read its new configuration, and restarts it when it does.
+   * Whether containerd itself would look where the files are.
    *
    * @return a problem, or nothing
    */
-  static Optional<String> restart(HostRoot host, HostCommand command)
-      throws IOException, InterruptedException {
+  static Optional<String> unread(HostCommand command) throws IOException, InterruptedException {
     HostCommand.Result dump = command.run(List.of("containerd", "config", "dump"));
-    if (dump.code() != 0 || !dump.output().contains(CERTS)) {
-      return Optional.of(
-          "containerd would not read its directory of registries"
-              + (dump.code() == 0 ? "" : ": " + dump.lastLine()));
-    }
-    boolean systemd = host.isDirectory("/run/systemd/system");
-    HostCommand.Result restart =
-        command.run(
-            systemd
-                ? List.of("systemctl", "restart", "containerd")
-                : List.of("rc-service", "containerd", "restart"));
+    return dump.code() == 0 && dump.output().contains(CERTS)
+        ? Optional.empty()
+        : Optional.of(
+            "containerd would not read its directory of registries"
+                + (dump.code() == 0 ? "" : ": " + dump.lastLine()));
+  }
+
+  /**
+   * Restarts containerd, and looks whether it runs.
+   *
+   * @return a problem, or nothing
+   */
+  static Optional<String> restart(HostCommand command) throws IOException, InterruptedException {
+    HostCommand.Result restart = command.run(List.of("systemctl", "restart", "containerd"));
     if (restart.code() != 0) {
       return Optional.of("containerd does not restart: " + restart.lastLine());
     }
-    HostCommand.Result alive =
-        command.run(
-            systemd
-                ? List.of("systemctl", "is-active", "containerd")
-                : List.of("rc-service", "containerd", "status"));
+    HostCommand.Result alive = command.run(List.of("systemctl", "is-active", "containerd"));
     return alive.code() == 0
         ? Optional.empty()
         : Optional.of("containerd does not run after its restart: " + alive.lastLine());

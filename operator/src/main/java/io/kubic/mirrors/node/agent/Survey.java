@@ -68,10 +68,10 @@ final class Survey {
           hints);
     }
 
-    /** With one more finding. */
+    /** With one more finding, before the others. */
     Plan with(Finding more) {
       return new Plan(
-          files, stale, entries, Stream.concat(findings.stream(), Stream.of(more)).toList(), hints);
+          files, stale, entries, Stream.concat(Stream.of(more), findings.stream()).toList(), hints);
     }
   }
 

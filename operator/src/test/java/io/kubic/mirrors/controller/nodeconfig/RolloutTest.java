@@ -98,6 +98,34 @@ class RolloutTest {
     }
   }
 
+  /** Changes that come sooner than all nodes have had the one before. */
+  @Test
+  void noNodeIsForgottenWhileChangesKeepComing() {
+    new Simulation(5L, 30, 1).changes(Duration.ofSeconds(90), 120, 40);
+  }
+
+  /** Changes that come sooner than one node is proven. */
+  @Test
+  void changesFasterThanANodeIsProvenPutNoMoreThanOneAtStakeAndTheLastReachesAll() {
+    new Simulation(6L, 30, 1).changes(Duration.ofSeconds(12), 50, 50);
+  }
+
+  @Test
+  void anOlderNodeThatMayBeBrokenComesFirst() {
+    Agent lately = new Agent("b", "pod-b", false, NOW.minusSeconds(5), false, false, true);
+    assertThat(Rollout.next(List.of(old("a"), lately, old("c")), 3, 1, SOAK, NOW).replace())
+        .extracting(Agent::node)
+        .containsExactly("b");
+  }
+
+  @Test
+  void otherwiseTheNodeThatWaitsLongest() {
+    Agent longest = new Agent("c", "pod-c", false, NOW.minusSeconds(5000), false, false, true);
+    assertThat(Rollout.next(List.of(old("a"), old("b"), longest), 3, 1, SOAK, NOW).replace())
+        .extracting(Agent::node)
+        .containsExactly("c");
+  }
+
   private static final class Simulation {
     private final long seed;
     private final Random random;
@@ -124,13 +152,61 @@ class RolloutTest {
       boolean open = false;
     }
 
+    private final boolean calm;
+
     Simulation(long seed) {
       this.seed = seed;
       random = new Random(seed);
       max = 1 + random.nextInt(50);
+      calm = false;
       for (int i = 0; i < 1000; i++) {
         nodes.put(name(), new Node());
       }
+    }
+
+    /** Nodes that neither come nor go. */
+    Simulation(long seed, int count, int max) {
+      this.seed = seed;
+      random = new Random(seed);
+      this.max = max;
+      calm = true;
+      for (int i = 0; i < count; i++) {
+        nodes.put(name(), new Node());
+      }
+    }
+
+    /**
+     * @param most how many changes behind the newest a node may be at the end
+     */
+    void changes(Duration between, int count, int most) {
+      for (Node node : nodes.values()) {
+        node.ready = NOW.minusSeconds(999);
+      }
+      newest = 1; // bad for none
+      for (int change = 1; change <= count; change++) {
+        newest = 10 + change;
+        for (long second = 0; second < between.toSeconds(); second++) {
+          step();
+          long stake = nodes.values().stream().filter(node -> atStake(node)).count();
+          assertThat(stake)
+              .as("seed %d at %s: nodes that hold no version proven on them", seed, now)
+              .isLessThanOrEqualTo(max);
+        }
+      }
+      nodes.forEach(
+          (name, node) ->
+              assertThat(newest - Math.max(10, node.version))
+                  .as("seed %d: changes that %s is behind", seed, name)
+                  .isLessThanOrEqualTo(most));
+      for (int steps = 0; !done() && steps < 20_000; steps++) {
+        step();
+      }
+      assertThat(done()).as("seed %d: the last reaches every node", seed).isTrue();
+    }
+
+    private boolean atStake(Node node) {
+      return node.rolled
+          && (node.leaving || !node.pod || !(node.isReady && !node.ready.plus(SOAK).isAfter(now)));
     }
 
     private String name() {
@@ -162,20 +238,26 @@ class RolloutTest {
 
     private void step() {
       now = now.plusSeconds(1);
-      if (random.nextInt(200) == 0) { // a late joiner has the newest template at once
+      if (!calm && random.nextInt(200) == 0) { // a late joiner has the newest template at once
         Node node = new Node();
         node.version = newest;
         node.isReady = false;
         node.event = now.plusSeconds(1 + random.nextInt(9));
         nodes.put(name(), node);
       }
-      if (random.nextInt(300) == 0) {
+      if (!calm && random.nextInt(300) == 0) {
         nodes.remove(nodes.keySet().stream().skip(random.nextInt(nodes.size())).findFirst().get());
       }
-      if (random.nextInt(300) == 0) {
+      if (!calm && random.nextInt(300) == 0) {
         Node node =
             nodes.values().stream().skip(random.nextInt(nodes.size())).findFirst().orElseThrow();
         node.reachable = !node.reachable;
+      }
+      if (!calm && random.nextInt(50) == 0) { // nobody is lost for ever
+        nodes.values().stream()
+            .filter(node -> !node.reachable)
+            .findFirst()
+            .ifPresent(node -> node.reachable = true);
       }
       nodes.forEach(
           (name, node) -> {

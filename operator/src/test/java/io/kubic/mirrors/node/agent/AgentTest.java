@@ -39,6 +39,7 @@ class AgentTest {
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private HostCommand commands = line -> new HostCommand.Result(1, "none");
   private boolean mirrorAnswers = true;
+  private boolean mirrorLetsIn = true;
   private Prober.@Nullable Login asked;
   private Instant now = Instant.parse("2026-01-01T00:00:00Z");
   private @Nullable Agent agent;
@@ -369,6 +370,89 @@ class AgentTest {
   }
 
   @Test
+  void aRuntimeThatDoesNotRestartHasItsFormerConfigurationAgainAndIsLeftAlone() throws Exception {
+    Files.delete(host().resolve("etc/containers/policy.json"));
+    Files.delete(host().resolve("etc/containers/registries.conf"));
+    put(
+        "etc/containerd/config.toml",
+        "version = 3\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n");
+    Files.createDirectories(host().resolve("etc/containerd/conf.d"));
+    Files.createDirectories(host().resolve("run/systemd/system"));
+    Path setup = host().resolve("etc/containerd/conf.d/50-mirror-operator.toml");
+    List<String> ran = new ArrayList<>();
+    commands =
+        line -> {
+          String command = String.join(" ", line);
+          ran.add(command + (Files.exists(setup) ? "" : " as before"));
+          return command.equals("systemctl restart containerd") && Files.exists(setup)
+              ? new HostCommand.Result(1, "Job for containerd.service failed")
+              : new HostCommand.Result(0, "/etc/containerd/certs.d");
+        };
+    configure("AllowContactingSource", ", \"runtimeRestart\": \"IfRequired\"");
+    NodeState failed = round();
+    assertThat(failed.reason()).isEqualTo(NodeReason.RolledBack);
+    assertThat(failed.message()).contains("Job for containerd.service failed");
+    assertThat(ran)
+        .containsExactly(
+            "containerd config dump",
+            "systemctl restart containerd",
+            "systemctl restart containerd as before",
+            "systemctl is-active containerd as before");
+    assertThat(setup).doesNotExist();
+
+    NodeState later = round();
+    assertThat(later.ready()).isFalse();
+    assertThat(later.reason()).isEqualTo(NodeReason.RuntimeConfigRequired);
+    assertThat(later.message()).contains("Job for containerd.service failed");
+    assertThat(ran).as("not tried again").hasSize(4);
+
+    configure("NeverContactSource", ", \"runtimeRestart\": \"IfRequired\"");
+    round();
+    assertThat(ran).as("but with a later configuration").hasSizeGreaterThan(4);
+  }
+
+  @Test
+  void aRuntimeThatNobodyOutsideTheAgentsContainerCanRestartIsNotSetUp() throws Exception {
+    put(
+        "etc/containerd/config.toml",
+        "version = 3\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n");
+    Files.createDirectories(host().resolve("etc/containerd/conf.d"));
+    List<String> ran = new ArrayList<>();
+    commands =
+        line -> {
+          ran.add(String.join(" ", line));
+          return new HostCommand.Result(0, "/etc/containerd/certs.d");
+        };
+    configure("AllowContactingSource", ", \"runtimeRestart\": \"IfRequired\"");
+    assertThat(round().reason()).isEqualTo(NodeReason.RuntimeConfigRequired);
+    assertThat(ran).isEmpty();
+    assertThat(host().resolve("etc/containerd/conf.d")).isEmptyDirectory();
+  }
+
+  @Test
+  void aConfigurationWithWhichAMirrorLetsNobodyInIsNotWritten() throws Exception {
+    round();
+    Map<String, String> former = tree();
+    login("d3Jvbmc6d3Jvbmc=", "1");
+    mirrorLetsIn = false;
+    for (int i = 0; i < 2; i++) {
+      NodeState state = round();
+      assertThat(state.ready()).isFalse();
+      assertThat(state.reason()).isEqualTo(NodeReason.ProbeFailed);
+      assertThat(state.message()).contains("no entry").contains("keeps its former files");
+      assertThat(tree()).isEqualTo(former);
+    }
+    mirrorLetsIn = true;
+    assertThat(round().ready()).isTrue();
+    assertThat(text(HOSTS)).contains("Authorization");
+    Map<String, String> proven = tree();
+    mirrorLetsIn = false;
+    now = now.plusSeconds(600);
+    assertThat(round().reason()).isEqualTo(NodeReason.ProbeFailed);
+    assertThat(tree()).as("what was proven once stays").isEqualTo(proven);
+  }
+
+  @Test
   void whatK3sMakesOfItsRegistriesYamlIsNamed() throws Exception {
     Files.delete(host().resolve("etc/containerd/config.toml"));
     String k3s = "var/lib/rancher/k3s/agent/etc/containerd";
@@ -602,7 +686,7 @@ class AgentTest {
         @Nullable ImageName image,
         @Nullable Login login) {
       asked = login;
-      return look(endpoint, authorities);
+      return mirrorLetsIn ? look(endpoint, authorities) : new Sight.Refused("no entry");
     }
   }
 }

@@ -24,7 +24,15 @@ build() { # name version how package destination
   case $how in
     install)
       [ "$name" = registry ] && ldflags+=" -X github.com/distribution/distribution/v3/version.version=$version"
-      GOBIN=$out go install -trimpath -ldflags "$ldflags" "$package@$version" ;;
+      # What would need C libraries: GPG signatures, and file systems that no lab has.
+      local tags=
+      [ "$name" = crio ] && tags=containers_image_openpgp,containers_image_ostree_stub,exclude_graphdriver_btrfs,btrfs_noversion
+      GOBIN=$out go install -trimpath -tags "$tags" -ldflags "$ldflags" "$package@$version" ;;
+    gcc:*)
+      # C sources that come with a Go module.
+      local source
+      source=$(go mod download -json "$package@$version" | jq -re .Dir)
+      gcc -std=c99 -Os -static -s -o "$out/$name" "$source/${how#gcc:}"/*.c ;;
     module:*)
       if [ "$how" = module:kubernetes ]; then
         local minor=${version#v1.}

@@ -50,6 +50,11 @@ final class Collector implements AutoCloseable {
   /** The account of the command; nobody else may use it while it runs. */
   static final String ACCOUNT = "admin";
 
+  /** Exit codes. */
+  private static final int FAILED = 1;
+
+  private static final int UNAVAILABLE = 4;
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** How long a step lasts of which nothing is known yet, in nanoseconds. */
@@ -97,19 +102,27 @@ final class Collector implements AutoCloseable {
   /**
    * Collects, undisturbed.
    *
-   * @return its report
+   * @return its report; empty when it gave up, as it does when something does not answer in time
    */
-  JsonNode run() throws Exception {
+  Optional<JsonNode> run() throws Exception {
     start(null);
     int code = process.waitFor();
+    if (code == FAILED || code == UNAVAILABLE) {
+      return Optional.empty();
+    }
     if (code != 0) {
-      throw new AssertionError("ended with " + code + ": " + Files.readString(out()));
+      throw new AssertionError("ended with " + code + ": " + said());
     }
     synchronized (this) {
       enter(null);
       lastReads = Math.max(1, reads);
     }
-    return JSON.readTree(lab.directory.resolve("termination-log").toFile());
+    return Optional.of(JSON.readTree(lab.directory.resolve("termination-log").toFile()));
+  }
+
+  /** What the process printed. */
+  String said() throws IOException {
+    return Files.readString(out());
   }
 
   /**

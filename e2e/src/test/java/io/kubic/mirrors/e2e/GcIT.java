@@ -61,6 +61,7 @@ class GcIT {
     final LongAdder collections = new LongAdder();
     final Map<Collector.Step, LongAdder> kills = new ConcurrentSkipListMap<>();
     final LongAdder tooLate = new LongAdder();
+    final LongAdder gaveUp = new LongAdder();
     final LongAdder pulls = new LongAdder();
     final LongAdder frozenPulls = new LongAdder();
     final LongAdder failed = new LongAdder();
@@ -77,7 +78,7 @@ class GcIT {
     @Override
     public String toString() {
       return """
-          %s graphs in %s collections, each killed and run again; %d kills, by step %s, %s came too late; \
+          %s graphs in %s collections, each killed and run again; %d kills, by step %s, %s came too late; %s more gave up; \
           %s pulls meanwhile, %s of them while writes were held back, %s failed; uploads answered %s; \
           %s kept digests read whole after a kill or a collection; \
           %s manifests deleted, %s blobs and %s bytes freed"""
@@ -87,6 +88,7 @@ class GcIT {
               kills.values().stream().mapToLong(LongAdder::sum).sum(),
               kills,
               tooLate,
+              gaveUp,
               pulls,
               frozenPulls,
               failed,
@@ -134,7 +136,9 @@ class GcIT {
     System.out.printf(
         "gc -Dmirror.seed=%d: %s; %d s%n",
         seed, figures, Duration.ofNanos(System.nanoTime() - start).toSeconds());
-    assertThat(figures.broken.get()).as("-Dmirror.seed=" + seed).isNull();
+    if (figures.broken.get() != null) {
+      throw new AssertionError("-Dmirror.seed=" + seed, figures.broken.get());
+    }
   }
 
   /** One collection that leaves its classes behind, so that the others start faster. */
@@ -144,7 +148,7 @@ class GcIT {
         Collector collector = new Collector(lab, archive)) {
       new RandomGraph(lab, lab.client(), "training").grow(new Random(1));
       Files.writeString(files.resolve("in-use"), "");
-      collector.run();
+      assertThat(collector.run()).as(collector.said()).isPresent();
     }
   }
 
@@ -188,9 +192,9 @@ class GcIT {
     Map<RandomGraph, Set<String>> needed = new LinkedHashMap<>();
     graphs.forEach(graph -> needed.put(graph, graph.needed(running)));
     Map<String, Long> before = stored(lab);
-    AtomicBoolean done = new AtomicBoolean();
+    AtomicBoolean ended = new AtomicBoolean();
     AtomicReference<Throwable> broken = new AtomicReference<>();
-    Thread puller = Thread.ofVirtual().start(() -> pull(needed, done, broken));
+    Thread puller = Thread.ofVirtual().start(() -> pull(needed, ended, broken));
     try {
       int deletions = 0;
       for (RandomGraph graph : graphs) {
@@ -203,13 +207,23 @@ class GcIT {
       } else {
         figures.tooLate.increment();
       }
-      JsonNode report = collector.run();
+      Optional<JsonNode> done = collector.run();
+      for (int again = 0; done.isEmpty() && again < 3; again++) {
+        // On a machine that is overloaded; what it leaves must be as whole as after a kill.
+        System.out.println("a collection gave up: " + collector.said().strip());
+        figures.gaveUp.increment();
+        check(needed);
+        done = collector.run();
+      }
+      JsonNode report = done.orElseThrow();
       figures.deleted.add(report.path("deleted").asInt());
     } finally {
-      done.set(true);
+      ended.set(true);
       puller.join();
     }
-    assertThat(broken.get()).as("a pull").isNull();
+    if (broken.get() != null) {
+      throw new AssertionError("a pull", broken.get());
+    }
     check(needed);
     assertThat(graphs.getFirst().upload()).as("writes are let in again").isEqualTo(202);
     Set<String> held = new TreeSet<>();
@@ -249,13 +263,13 @@ class GcIT {
 
   /** Pulls what is needed, one after the other, in a loop. */
   private void pull(
-      Map<RandomGraph, Set<String>> needed, AtomicBoolean done, AtomicReference<Throwable> broken) {
+      Map<RandomGraph, Set<String>> needed, AtomicBoolean ended, AtomicReference<Throwable> broken) {
     boolean frozen = false;
     while (true) {
       for (Map.Entry<RandomGraph, Set<String>> entry : needed.entrySet()) {
         RandomGraph graph = entry.getKey();
         for (RandomGraph.Place place : graph.places(entry.getValue())) {
-          if (done.get()) {
+          if (ended.get()) {
             return;
           }
           try {

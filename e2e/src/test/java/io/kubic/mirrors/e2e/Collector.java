@@ -99,6 +99,34 @@ final class Collector implements AutoCloseable {
     lab.decisions = this::decided;
   }
 
+  /** Leaves the command's login where it is looked for. */
+  static void login(GatewayLab lab) throws IOException {
+    Files.writeString(
+        lab.directory.resolve("auth.json"),
+        Registries.dockerConfig(lab.host(), ACCOUNT, ACCOUNT + "-secret"));
+  }
+
+  /** The report of a collection that is told of no storage, as in front of a bucket. */
+  static JsonNode inFrontOfABucket(GatewayLab lab, String... flags) throws Exception {
+    List<String> arguments = lab.collection(lab.directory);
+    int at = arguments.indexOf("--storage");
+    arguments.subList(at, at + 2).clear();
+    Path log = lab.directory.resolve("termination-log");
+    arguments.addAll(List.of("--max-percent", "100", "--termination-log", log.toString()));
+    arguments.addAll(List.of(flags));
+    Path out = lab.directory.resolve("gc.out");
+    int code =
+        new ProcessBuilder(Lab.mirror(List.of(), arguments.toArray(String[]::new)))
+            .redirectErrorStream(true)
+            .redirectOutput(out.toFile())
+            .start()
+            .waitFor();
+    if (code != 0) {
+      throw new AssertionError("ended with " + code + ": " + Files.readString(out));
+    }
+    return JSON.readTree(log.toFile());
+  }
+
   /**
    * Collects, undisturbed.
    *

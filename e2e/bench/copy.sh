@@ -11,9 +11,12 @@ rounds=${ROUNDS:-$([ -n "$full" ] && echo 5 || echo 3)}
 delay=${DELAY:-40} rate=${MBIT:-1000}
 repositories=${REPOSITORIES:-30} tags=${TAGS:-4}
 small_repositories=${SMALL_REPOSITORIES:-$([ -n "$full" ] && echo 50 || echo 20)} small_tags=100
-unshared_repositories=${UNSHARED:-$([ -n "$full" ] && echo 60 || echo 20)}
+unshared_repositories=${UNSHARED:-$([ -n "$full" ] && echo 120 || echo 20)} unshared_size=${UNSHARED_SIZE:-$([ -n "$full" ] && echo 4 || echo 1)}
+shared_size=${SHARED_SIZE:-1}
 big=${BIG_GIB:-$([ -n "$full" ] && echo 8 || echo 1)}
 parallel=${PARALLEL:-32} # of the peers: where more did not make them faster
+small_parallel=${OURS_PARALLEL:-64} # limits.maxConcurrent of our list, where tiny requests wait for the link; elsewhere its default
+ours_parallel=
 ours=${OURS:-$top/operator/target/kubectl-mirror}
 tools registry crane regsync
 [ -x "$ours" ] || die "no $ours: make cli"
@@ -37,7 +40,7 @@ lists() { # ANSWER
     echo "  sources:"
     echo "  - registry: $source_at"
     echo "    tls: {plainHTTP: true}"
-    [ -z "${OURS_CONCURRENT:-}" ] || echo "    limits: {maxConcurrent: $OURS_CONCURRENT}"
+    [ -z "$ours_parallel" ] || echo "    limits: {maxConcurrent: $ours_parallel}"
     echo "    images:"
     "$bin/kit" list -answer "$answer" | sed 's/^/    - /'
   } >"$work/list.yaml"
@@ -69,7 +72,7 @@ lists() { # ANSWER
 
 peer() { # PEER: the command, in the array command.
   case $1 in
-    ours) command=("$ours" sync -q -f "$work/list.yaml" --to "$target_at" --plain-http ${OURS_FLAGS:-}) ;;
+    ours) command=("$ours" sync -q -f "$work/list.yaml" --to "$target_at" --plain-http) ;;
     regsync) command=("$bin/regsync" once -v error -c "$work/regsync.yaml") ;;
     crane) command=("$work/crane.sh") ;;
     skopeo) command=("$work/skopeo.sh") ;;
@@ -153,7 +156,8 @@ make_source() { # SHAPE [FLAGS]
 cores=$(nproc)
 echo "$cores cores, registry $(basename "$(dirname "$(readlink -f "$bin/registry")")"), medians of $rounds, peers with $parallel at once"
 for scenario in $scenarios; do
-  floor_flags=
+  floor_flags= ours_parallel=
+  case $scenario in noop | delta) ours_parallel=$small_parallel ;; esac
   case $scenario in
     cold | delta | delta-shared | noop) network delay "$delay" "$rate"; where="$delay ms, $rate Mbit/s" ;;
     *) network loop 0 0; where="loopback" ;;
@@ -161,7 +165,7 @@ for scenario in $scenarios; do
   echo "== $scenario: $where"
   case $scenario in
     cold | loop)
-      make_source shared -repositories "$repositories" -tags "$tags"
+      make_source shared -repositories "$repositories" -tags "$tags" -size "$shared_size"
       race "$scenario" "" ;;
     delta | delta-shared)
       shape=(small -repositories "$small_repositories" -tags "$small_tags")
@@ -180,7 +184,7 @@ for scenario in $scenarios; do
       floor_flags=-check
       race "$scenario" "$store/before" ;;
     unshared)
-      make_source unshared -repositories "$unshared_repositories" -tags 1
+      make_source unshared -repositories "$unshared_repositories" -tags 1 -size "$unshared_size"
       race "$scenario" "" ;;
     small)
       make_source small -repositories "$small_repositories" -tags "$small_tags"

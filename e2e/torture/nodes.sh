@@ -3,7 +3,8 @@
 #   LAB=name NODES=2 e2e/demo.sh up && LAB=name e2e/torture/nodes.sh [CHANGES]
 # A mirror that hangs (its gateway is stopped, connections are accepted and never answered) and one that is gone: how
 # soon it is withdrawn, what a pull takes then, how soon it is back. Then CHANGES (100) changes of mirrors and CA under
-# pull loops of containerd and podman: no pull may fail, no runtime may restart.
+# pull loops of containerd and podman, with the source stopped, so that every pull proves the mirror: no pull may fail,
+# no runtime may restart.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../cluster/lab.sh"
@@ -68,6 +69,8 @@ row "dead: back after the registry is ready" "$(until_ 90 there)"
 trap - EXIT
 
 # --- changes under pull loops ---------------------------------------------------------------------------------------
+until_ 90 node 1 grep -q "$(kubectl -n mirror-system get mirrorregistry mirror -o 'jsonpath={.status.endpoint.url}')" $hosts >/dev/null
+"$here/../cluster/upstream.sh" stop
 started() { node 1 sh -c 'pgrep -x containerd | head -n 1'; }
 before=$(started)
 kubectl patch nrc mirror --type merge -p '{"spec":{"rollout":{"soak":"1s","maxUnavailable":2}}}' >/dev/null
@@ -93,7 +96,7 @@ for i in $(seq "$changes"); do
 done
 touch "$out/stop"
 wait $loops || true
-# Changes that follow each other faster than a node is proven reach the first node only; the last one reaches all.
+# Each went on as soon as this node had it; the last one reaches all.
 everywhere() { local n; for n in $(nodes_of_lab); do node "$n" test -e "/etc/containerd/certs.d/extra.example:$((6000 + i))/mirror-operator.crt" || return 1; done; }
 row "the last change on all nodes after" "$(until_ 300 everywhere)"
 kubectl patch nrc mirror --type json -p '[{"op":"remove","path":"/spec/blockedRegistries"},{"op":"remove","path":"/spec/trust"}]' >/dev/null

@@ -3,7 +3,11 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.SecretBuilder;
 import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -107,6 +111,57 @@ class NodeRolloutIT {
       assertThat(world.pods("mirror-probe")).isEmpty();
       assertThat(world.order).containsExactlyElementsOf(world.nodes);
     }
+  }
+
+  @Test
+  void loginsAreTakenBackBeforeTheirDirectoryIsOutOfReach(ApiServer server) {
+    try (NodeWorld world = new NodeWorld(server.kubeconfig(), 2)) {
+      world
+          .admin
+          .resource(
+              new SecretBuilder()
+                  .withNewMetadata()
+                  .withNamespace(world.agents)
+                  .withName("logins")
+                  .endMetadata()
+                  .addToStringData(
+                      ".dockerconfigjson",
+                      "{\"auths\": {\"mirror.lan:5000\": {\"auth\": \"cHVsbDpzZWNyZXQ=\"}}}")
+                  .build())
+          .create();
+      String ref = "credentialsSecretRef: {name: logins, namespace: %s}\n";
+      world.apply("rollout-logins", QUICK + ref.formatted(world.agents));
+      Lab.eventually(SOON, "all log in", () -> ready(world, "rollout-logins"));
+      assertThat(world.pods("mirror-agent")).allMatch(NodeRolloutIT::reachesLogins);
+
+      Map<String, Boolean> reached = new HashMap<>();
+      world.apply("rollout-logins", QUICK);
+      Lab.eventually(
+          SOON,
+          "no agent reaches logins any more",
+          () -> {
+            List<Pod> pods = world.pods("mirror-agent");
+            pods.stream()
+                .filter(pod -> !world.document(pod).contains("\"credentials\""))
+                .forEach(pod -> reached.putIfAbsent(node(pod), reachesLogins(pod)));
+            return ready(world, "rollout-logins")
+                && pods.stream().noneMatch(NodeRolloutIT::reachesLogins);
+          });
+      assertThat(reached).as("those that took them back did").hasSize(2);
+      assertThat(reached.values()).containsOnly(true);
+    }
+  }
+
+  private static String node(Pod pod) {
+    return pod.getSpec().getNodeName();
+  }
+
+  private static boolean reachesLogins(Pod pod) {
+    return pod.getSpec().getVolumes().stream()
+        .anyMatch(
+            volume ->
+                volume.getHostPath() != null
+                    && volume.getHostPath().getPath().equals("/run/containers/0"));
   }
 
   private static boolean ready(NodeWorld world, String name) {

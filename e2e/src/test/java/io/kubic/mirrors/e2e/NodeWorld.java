@@ -47,6 +47,9 @@ final class NodeWorld implements AutoCloseable {
   /** Nodes whose kubelet is out of touch: nothing starts, ends or changes there. */
   final Set<String> gone = ConcurrentHashMap.newKeySet();
 
+  /** Agents that hold are ready since then, those of earlier nodes a little longer. */
+  private static final Instant START = Instant.parse("2026-01-01T00:00:00Z");
+
   /** Nodes on which an agent with a configuration (not one that holds) never becomes ready. */
   final Set<String> broken = ConcurrentHashMap.newKeySet();
 
@@ -337,7 +340,10 @@ final class NodeWorld implements AutoCloseable {
             .withType("Ready")
             .withStatus(ready ? "True" : "False")
             .withLastTransitionTime(
-                Instant.now().truncatedTo(java.time.temporal.ChronoUnit.SECONDS).toString())
+                (document(pod).contains("\"hold\" : true")
+                        ? START.plusSeconds(nodes.indexOf(pod.getSpec().getNodeName()))
+                        : Instant.now().truncatedTo(java.time.temporal.ChronoUnit.SECONDS))
+                    .toString())
             .endCondition()
             .endStatus()
             .build()
@@ -345,7 +351,7 @@ final class NodeWorld implements AutoCloseable {
     admin.resource(pod).updateStatus();
   }
 
-  /** The container ends at once, as its command is no program; it was made from the image. */
+  /** The container never starts, as its command does not exist; it was made from the image. */
   private void pull(Pod probe) {
     String image = probe.getSpec().getContainers().getFirst().getImage();
     String digest =

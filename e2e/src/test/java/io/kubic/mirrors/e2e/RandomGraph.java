@@ -39,7 +39,7 @@ final class RandomGraph {
       List<String> blobs,
       String subject) {}
 
-  /** A manifest or blob where it is. */
+  /** A needed manifest where it is. */
   record Place(String repository, String digest) {}
 
   private final GatewayLab lab;
@@ -155,13 +155,8 @@ final class RandomGraph {
     // Its first repository, and now and then a second one.
     for (String repository : repositories(random, random.nextInt(4) == 0 ? 2 : 1)) {
       List<String> digests = new ArrayList<>();
-      Set<String> there = blobs(repository);
       for (byte[] blob : blobs) {
-        String digest = sha256(blob);
-        if (there.add(digest)) {
-          upload(repository, blob, digest);
-        }
-        digests.add(digest);
+        digests.add(blob(repository, blob));
       }
       image = manifest(repository, MANIFEST, text, List.of(), digests, subject, random);
     }
@@ -199,19 +194,6 @@ final class RandomGraph {
             .formatted(INDEX, random.nextLong(), list, subject(subject));
     return manifest(
         repositories(random, 1).getFirst(), INDEX, text, children, List.of(), subject, random);
-  }
-
-  /** Adds an index with a tag whose images are nowhere. */
-  void sparse(Random random) throws Exception {
-    String text =
-        "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"annotations\":{\"n\":\"%s\"},\"manifests\":[%s]}"
-            .formatted(
-                INDEX,
-                repositories.getFirst(),
-                descriptor(MANIFEST, sha256(new byte[] {(byte) random.nextInt()}), 500));
-    while (tags.isEmpty()) {
-      manifest(repositories.getFirst(), INDEX, text, List.of(), List.of(), null, random);
-    }
   }
 
   private static String subject(String digest) {
@@ -252,16 +234,8 @@ final class RandomGraph {
     return pushed;
   }
 
-  /** Those that a repository's manifests name. */
-  private Set<String> blobs(String repository) {
-    Set<String> blobs = new HashSet<>();
-    present
-        .getOrDefault(repository, Set.of())
-        .forEach(digest -> blobs.addAll(manifests.get(digest).blobs));
-    return blobs;
-  }
-
-  private void upload(String repository, byte[] content, String digest) throws Exception {
+  private String blob(String repository, byte[] content) throws Exception {
+    String digest = sha256(content);
     HttpResponse<byte[]> begun =
         send(
             request("push", "/v2/" + repository + "/blobs/uploads/")
@@ -272,29 +246,25 @@ final class RandomGraph {
             request("push", location + "&digest=" + digest)
                 .PUT(HttpRequest.BodyPublishers.ofByteArray(content)));
     assertThat(answer.statusCode()).isEqualTo(201);
+    return digest;
   }
 
   /**
    * Pulls a manifest with every blob of it, and compares each byte.
    *
-   * @param have blobs by repository that need not be pulled again; those that were are added
    * @return how many digests that was
    */
-  int pull(Place place, Set<Place> have) throws Exception {
+  int pull(Place place) throws Exception {
     Pushed pushed = manifests.get(place.digest);
     HttpResponse<byte[]> answer = get("/v2/" + place.repository + "/manifests/" + place.digest);
     assertThat(answer.statusCode()).as(place.toString()).isEqualTo(200);
     assertThat(answer.body()).isEqualTo(pushed.bytes);
-    int digests = 1;
     for (String blob : pushed.blobs) {
-      if (have.add(new Place(place.repository, blob))) {
-        HttpResponse<byte[]> content = get("/v2/" + place.repository + "/blobs/" + blob);
-        assertThat(content.statusCode()).as(place + " blob " + blob).isEqualTo(200);
-        assertThat(sha256(content.body())).as(place + " blob").isEqualTo(blob);
-        digests++;
-      }
+      HttpResponse<byte[]> content = get("/v2/" + place.repository + "/blobs/" + blob);
+      assertThat(content.statusCode()).as(place + " blob " + blob).isEqualTo(200);
+      assertThat(sha256(content.body())).as(place + " blob").isEqualTo(blob);
     }
-    return digests;
+    return 1 + pushed.blobs.size();
   }
 
   /**
@@ -304,9 +274,8 @@ final class RandomGraph {
    */
   int check(Set<String> needed) throws Exception {
     int digests = 0;
-    Set<Place> have = new HashSet<>();
     for (Place place : places(needed)) {
-      digests += pull(place, have);
+      digests += pull(place);
     }
     for (Map.Entry<String, String> tag : tags.entrySet()) {
       String path = "/v2/" + tag.getKey().replace(":", "/manifests/");

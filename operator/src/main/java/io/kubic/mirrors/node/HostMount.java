@@ -28,6 +28,12 @@ public record HostMount(String path, boolean readOnly, String reason) {
   /** Where the agent keeps its journal. */
   public static final String STATE = "/var/lib/mirror-operator";
 
+  /** Where CRI-O and podman look for logins. */
+  public static final String LOGINS = "/run/containers/0";
+
+  /** All of a node. */
+  public static final String ROOT = "/";
+
   /**
    * The mounts for the runtimes of a cluster, parents before children; the order is stable.
    *
@@ -52,7 +58,7 @@ public record HostMount(String path, boolean readOnly, String reason) {
       Collection<Runtime> runtimes, boolean credentials, boolean whole) {
     if (whole) {
       return List.of(
-          new HostMount("/", false, "the host's own programs need all that they need at home"));
+          new HostMount(ROOT, false, "the host's own programs need all that they need at home"));
     }
     Set<Runtime> wanted = new TreeSet<>(runtimes);
     if (wanted.remove(Runtime.Auto) || wanted.isEmpty()) {
@@ -77,7 +83,7 @@ public record HostMount(String path, boolean readOnly, String reason) {
           if (credentials) {
             add(
                 mounts,
-                "/run/containers/0",
+                LOGINS,
                 false,
                 "auth.json: our entries beside those of others");
           }

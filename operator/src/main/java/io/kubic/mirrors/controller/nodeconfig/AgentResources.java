@@ -130,6 +130,7 @@ final class AgentResources {
 
   /**
    * @param runtimes whose directories are mounted
+   * @param logins whether agents get the directory of their runtimes' logins
    * @param wholeHost whether agents get the whole file system of their nodes
    * @param excluded nodes whose system no agent can work on; its pod could not even start there
    */
@@ -138,6 +139,7 @@ final class AgentResources {
       NodeRegistryConfigSpec spec,
       Payload payload,
       Collection<Runtime> runtimes,
+      boolean logins,
       boolean wholeHost,
       Collection<String> excluded,
       Settings settings,
@@ -176,7 +178,7 @@ final class AgentResources {
       mounts.add(Pods.readOnly(VERDICT, "/etc/mirror/pod"));
     }
     int index = 0;
-    for (HostMount mount : HostMount.of(runtimes, spec.credentialsSecretRef() != null, wholeHost)) {
+    for (HostMount mount : HostMount.of(runtimes, logins, wholeHost)) {
       String volume = "host-" + index++;
       volumes.add(
           new VolumeBuilder()
@@ -319,14 +321,15 @@ final class AgentResources {
   }
 
   private static String at(HostMount mount) {
-    return mount.path().equals("/") ? "/host" : "/host" + mount.path();
+    return mount.path().equals(HostMount.ROOT) ? "/host" : "/host" + mount.path();
   }
 
-  /** Whether agents of this template have the whole file system of their nodes. */
-  static boolean hasWholeHost(DaemonSet daemonSet) {
+  /** Whether agents of this template have a directory of their nodes. */
+  static boolean mounts(DaemonSet daemonSet, String directory) {
     return daemonSet.getSpec().getTemplate().getSpec().getVolumes().stream()
         .anyMatch(
-            volume -> volume.getHostPath() != null && volume.getHostPath().getPath().equals("/"));
+            volume ->
+                volume.getHostPath() != null && volume.getHostPath().getPath().equals(directory));
   }
 
   /** Whether a configuration needs programs of the host. */

@@ -41,6 +41,7 @@ import io.kubic.mirrors.controller.support.Owner;
 import io.kubic.mirrors.controller.support.PrimaryChange;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.controller.support.StatusPatch;
+import io.kubic.mirrors.node.HostMount;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.NodeConfigs;
 import io.kubic.mirrors.node.PullCredentials;
@@ -468,7 +469,10 @@ public final class NodeConfigReconciler
             config.getSpec(),
             payload,
             ClusterNode.runtimes(config.getSpec().runtimes(), selected),
-            wholeHost(config, payload),
+            config.getSpec().credentialsSecretRef() != null
+                || keeps(HostMount.LOGINS, config, payload),
+            AgentResources.wantsWholeHost(config.getSpec())
+                || keeps(HostMount.ROOT, config, payload),
             selected.stream()
                 .filter(node -> node.unsupported().isPresent())
                 .map(ClusterNode::name)
@@ -479,20 +483,20 @@ public final class NodeConfigReconciler
   }
 
   /**
-   * Whoever had the whole host keeps it until all nodes have what comes after: with less an agent
-   * could not take back what it did there.
+   * Whether agents have a directory of their nodes that they no longer need: whoever had it keeps
+   * it until all nodes have what comes after. Without it an agent could not take back what it did
+   * there.
    */
-  private boolean wholeHost(NodeRegistryConfig config, AgentResources.Payload payload) {
-    if (AgentResources.wantsWholeHost(config.getSpec())) {
-      return true;
-    }
+  private boolean keeps(
+      String directory, NodeRegistryConfig config, AgentResources.Payload payload) {
     NodeRegistryConfigStatus status = config.getStatus();
     boolean settled =
         status != null
             && payload.hash().equals(status.configHash())
             && status.conditions().stream()
                 .anyMatch(c -> c.type().equals(Conditions.READY) && c.holds());
-    return present(config).map(AgentResources::hasWholeHost).orElse(false) && !settled;
+    return present(config).map(set -> AgentResources.mounts(set, directory)).orElse(false)
+        && !settled;
   }
 
   /** ConfigMaps and Secrets that no pod template names any more, once every node has the newest. */

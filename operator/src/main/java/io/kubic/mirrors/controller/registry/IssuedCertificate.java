@@ -125,10 +125,7 @@ final class IssuedCertificate {
               + " does not exist"
               + (manager == null
                   ? "; create it with tls.crt, tls.key and the root in ca.crt"
-                  : " yet; look at the Certificate of that name and at "
-                      + manager.kind()
-                      + " "
-                      + manager.name()));
+                  : " yet; look at the Certificate of that name"));
     }
     return secret;
   }

@@ -101,8 +101,8 @@ public final class HttpProber implements Prober {
           if (entry.status() == 401 && login != null && login.direct()) {
             return new Sight.Refused(
                 endpoint.location().registry()
-                    + " does not take the credentials with each request, which is all that"
-                    + " containerd can do");
+                    + " refuses the login: it is wrong, or counts at the registry's token server"
+                    + " only, while containerd sends it with each request");
           }
           if (entry.status() == 401) {
             Optional<String> challenge = entry.header("WWW-Authenticate");

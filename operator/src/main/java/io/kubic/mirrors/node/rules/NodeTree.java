@@ -45,7 +45,7 @@ public final class NodeTree {
     return Stream.concat(libraryProblems.stream(), containerdProblems.stream()).toList();
   }
 
-  /** Those that make podman refuse everything, and CRI-O when it starts the next time. */
+  /** Those that make CRI-O and podman refuse everything. */
   public List<String> libraryProblems() {
     return List.copyOf(libraryProblems);
   }
@@ -111,10 +111,7 @@ public final class NodeTree {
       try {
         merged = merged.and(RegistriesConf.parse(text(file), file.toString()));
       } catch (InvalidFileException e) {
-        libraryProblems.add(
-            e.getMessage()
-                + " (podman refuses every pull; CRI-O goes on with what it read before, and does"
-                + " not start any more)");
+        libraryProblems.add(e.getMessage() + " (CRI-O and podman refuse every pull)");
       }
     }
     registries = Optional.of(merged);

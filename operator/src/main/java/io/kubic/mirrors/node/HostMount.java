@@ -81,11 +81,7 @@ public record HostMount(String path, boolean readOnly, String reason) {
             add(mounts, "/etc/crio", true, "whether CRI-O reads a changed configuration by itself");
           }
           if (credentials) {
-            add(
-                mounts,
-                LOGINS,
-                false,
-                "auth.json: our entries beside those of others");
+            add(mounts, LOGINS, false, "auth.json: our entries beside those of others");
           }
         }
         case K3S -> rancher(mounts, "k3s");

@@ -3,7 +3,7 @@
 #   demo.sh up | down
 # CLUSTER=external with KUBECONFIG and IMAGE (a name under which that cluster can pull our image) uses a cluster that
 # exists; the upstream then listens on this machine (UPSTREAM_LISTEN=ADDRESS:PORT, by default the address that
-# reaches the API server, port 5443).
+# reaches the API server, port 5443). With NODES=2, CRIO=2 lets node 2 run CRI-O instead of containerd.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/cluster/lab.sh"
@@ -111,7 +111,7 @@ up() {
     endpoint=https://$UPSTREAM_LISTEN
   else
     stage "Kubernetes with $nodes node(s)"
-    "$here/cluster/cluster.sh" up --nodes "$nodes" | sed 's/^/    /'
+    "$here/cluster/cluster.sh" up --nodes "$nodes" ${CRIO:+--crio "$CRIO"} | sed 's/^/    /'
     export KUBECONFIG=$run/kubeconfig
     image=localhost/mirror-operator:$version registry_image=$distribution_image
     "$here/cluster/cluster.sh" load operator/target/mirror-operator-image.tar "$image" 2>&1 | sed 's/^/    /'

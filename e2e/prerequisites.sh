@@ -6,9 +6,10 @@ say() { echo "prerequisites: $*"; }
 missing() {
   local t
   for t in runc:runc nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 busybox:busybox-static podman:podman skopeo:skopeo \
-           openssl:openssl dnsmasq:dnsmasq-base jq:jq curl:curl objcopy:binutils nsenter:util-linux flock:util-linux make:make git:git; do
+           openssl:openssl conmon:conmon gcc:gcc dnsmasq:dnsmasq-base jq:jq curl:curl objcopy:binutils nsenter:util-linux flock:util-linux make:make git:git; do
     command -v "${t%:*}" >/dev/null || echo "${t#*:}"
   done
+  [ -e /usr/include/stdio.h ] || echo libc6-dev
   [ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || echo containernetworking-plugins
   # A busybox that needs libraries cannot run in an image that has none.
   ! command -v busybox >/dev/null || ! ldd "$(command -v busybox)" >/dev/null 2>&1 || echo busybox-static

@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # Side by side: our sync, regsync, crane, skopeo, and a floor that knows the answer. See docs/bench.md.
-#   copy.sh [SCENARIO...]    cold noop delta loop unshared big; all of them by default
+#   copy.sh [SCENARIO...]    cold noop delta delta-shared loop unshared big; all of them by default (and small)
 # FULL=1 for the sizes of the bars; ROUNDS=N, PEERS="ours regsync crane skopeo floor", DELAY=40 MBIT=1000, and the
 # sizes below by environment.
 . "$(dirname "$0")/lib.sh"
 full=${FULL:-}
-scenarios=${*:-cold noop delta loop unshared big}
+scenarios=${*:-cold noop delta delta-shared loop unshared big}
 peers=${PEERS:-ours regsync crane floor}
 rounds=${ROUNDS:-$([ -n "$full" ] && echo 5 || echo 3)}
 delay=${DELAY:-40} rate=${MBIT:-1000}
 repositories=${REPOSITORIES:-30} tags=${TAGS:-4}
 small_repositories=${SMALL_REPOSITORIES:-$([ -n "$full" ] && echo 50 || echo 20)} small_tags=100
-unshared_repositories=${UNSHARED:-$([ -n "$full" ] && echo 60 || echo 20)}
+unshared_repositories=${UNSHARED:-$([ -n "$full" ] && echo 120 || echo 20)} unshared_size=${UNSHARED_SIZE:-$([ -n "$full" ] && echo 4 || echo 1)}
+shared_size=${SHARED_SIZE:-1}
 big=${BIG_GIB:-$([ -n "$full" ] && echo 8 || echo 1)}
 parallel=${PARALLEL:-32} # of the peers: where more did not make them faster
+small_parallel=${OURS_PARALLEL:-64} # limits.maxConcurrent of our list, where tiny requests wait for the link; elsewhere its default
+ours_parallel=
 ours=${OURS:-$top/operator/target/kubectl-mirror}
 tools registry crane regsync
 [ -x "$ours" ] || die "no $ours: make cli"
@@ -37,7 +40,7 @@ lists() { # ANSWER
     echo "  sources:"
     echo "  - registry: $source_at"
     echo "    tls: {plainHTTP: true}"
-    [ -z "${OURS_CONCURRENT:-}" ] || echo "    limits: {maxConcurrent: $OURS_CONCURRENT}"
+    [ -z "$ours_parallel" ] || echo "    limits: {maxConcurrent: $ours_parallel}"
     echo "    images:"
     "$bin/kit" list -answer "$answer" | sed 's/^/    - /'
   } >"$work/list.yaml"
@@ -69,7 +72,7 @@ lists() { # ANSWER
 
 peer() { # PEER: the command, in the array command.
   case $1 in
-    ours) command=("$ours" sync -q -f "$work/list.yaml" --to "$target_at" --plain-http ${OURS_FLAGS:-}) ;;
+    ours) command=("$ours" sync -q -f "$work/list.yaml" --to "$target_at" --plain-http) ;;
     regsync) command=("$bin/regsync" once -v error -c "$work/regsync.yaml") ;;
     crane) command=("$work/crane.sh") ;;
     skopeo) command=("$work/skopeo.sh") ;;
@@ -83,8 +86,7 @@ race() { # SCENARIO FILLED: directory with what the target has at the start, or 
   local scenario=$1 filled=$2 round name order file=$results/$1.tsv
   read -ra order <<<"$peers"
   rm -f "$file" "$work/measured"
-  # The first start of a JVM writes its class archive, and our first run into a registry that somebody else filled notes
-  # what it found there. Neither is measured: who synchronises does so every hour.
+  # The first start of a JVM may write its class archive, which is not measured: who synchronises does so every hour.
   for round in $(seq 0 "$rounds"); do
     for name in "${order[@]}"; do
       [ "$round" != 0 ] || [ "$name" = ours ] || continue
@@ -103,10 +105,6 @@ race() { # SCENARIO FILLED: directory with what the target has at the start, or 
       [ "$code" = 0 ] || { tail -n 5 "$work/$name.out" >&2; echo "bench: $name ended with $code in $scenario" >&2; }
       if [ "$name" != floor ] || [ "$scenario" != noop ]; then
         "$bin/kit" verify -root "$store/target" -answer "$answer" 2>"$work/verify" || { cat "$work/verify" >&2; code=wrong; }
-      fi
-      if [ "$round" = 0 ] && [ "$scenario" = noop ]; then
-        rm -rf "$filled"
-        cp -a "$store/target" "$filled"
       fi
       [ "$round" = 0 ] || printf '%s\t%s\t%s\t%s\n' "${line%$'\t'*}" "$code" "$(($(requests source) - 1))" "$(($(requests target) - 1))" >>"$file"
       [ "$round" = 0 ] || [ -z "${VERBOSE:-}" ] || tail -n 1 "$file"
@@ -132,6 +130,16 @@ table() { # SCENARIO FILE
     "$(ratio "$best" "$us")" "$(ratio "$us" "$floor")" "$(ratio "$(of "$2" ours 3 | median)" "$thrift")"
 }
 
+# Our first run into a registry that somebody else filled notes what it found there, which is not measured either.
+settle() { # FILLED
+  start_registry source "$source_at" "$store/source" "$source_net"
+  start_registry target "$target_at" "$1" "$target_net"
+  peer ours
+  nsenter --net="/run/netns/$client" "${command[@]}" >"$work/settle.out" 2>&1 || die "the first run: $(tail -n 3 "$work/settle.out")"
+  stop_registry source
+  stop_registry target
+}
+
 # Reads everything once, so that the first peer does not wait for the disk alone.
 warm() { find "$store/source" -name data -exec cat {} + >/dev/null; }
 
@@ -148,30 +156,35 @@ make_source() { # SHAPE [FLAGS]
 cores=$(nproc)
 echo "$cores cores, registry $(basename "$(dirname "$(readlink -f "$bin/registry")")"), medians of $rounds, peers with $parallel at once"
 for scenario in $scenarios; do
-  floor_flags=
+  floor_flags= ours_parallel=
+  case $scenario in noop | delta) ours_parallel=$small_parallel ;; esac
   case $scenario in
-    cold | delta | noop) network delay "$delay" "$rate"; where="$delay ms, $rate Mbit/s" ;;
+    cold | delta | delta-shared | noop) network delay "$delay" "$rate"; where="$delay ms, $rate Mbit/s" ;;
     *) network loop 0 0; where="loopback" ;;
   esac
   echo "== $scenario: $where"
   case $scenario in
     cold | loop)
-      make_source shared -repositories "$repositories" -tags "$tags"
+      make_source shared -repositories "$repositories" -tags "$tags" -size "$shared_size"
       race "$scenario" "" ;;
-    delta)
-      make_source shared -repositories "$repositories" -tags "$tags"
-      mv "$store/source" "$store/before"
+    delta | delta-shared)
+      shape=(small -repositories "$small_repositories" -tags "$small_tags")
+      [ "$scenario" = delta ] || shape=(shared -repositories "$repositories" -tags "$tags")
+      make_source "${shape[@]}"
+      cp -a "$store/source" "$store/before"
       cp "$answer" "$work/before.json"
-      make_source shared -repositories "$repositories" -tags "$tags" -moved 5
+      settle "$store/before"
+      make_source "${shape[@]}" -moved 5
       floor_flags="-before $work/before.json"
       race "$scenario" "$store/before" ;;
     noop)
       make_source small -repositories "$small_repositories" -tags "$small_tags"
       cp -a "$store/source" "$store/before"
+      settle "$store/before"
       floor_flags=-check
       race "$scenario" "$store/before" ;;
     unshared)
-      make_source unshared -repositories "$unshared_repositories" -tags 1
+      make_source unshared -repositories "$unshared_repositories" -tags 1 -size "$unshared_size"
       race "$scenario" "" ;;
     small)
       make_source small -repositories "$small_repositories" -tags "$small_tags"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real Kubernetes cluster in network namespaces of this machine; nothing of the machine itself is changed.
-#   cluster.sh up [--nodes N]     start (2 nodes unless said)
+#   cluster.sh up [--nodes N] [--crio NODE]   start (2 nodes unless said; one of them may run CRI-O instead of containerd)
 #   cluster.sh load TAR [NAME]    put an image archive on every node, under that name
 #   cluster.sh lan CMD...         run a command in the cluster's LAN
 #   cluster.sh node N CMD...      run a command on a node
@@ -88,14 +88,9 @@ make_cgroups() { # node
 }
 
 # --- files of a node ------------------------------------------------------------------------------------------------
-make_node_files() { # node
-  local n=$1 etc=$run/node$1/etc p i
-  mkdir -p "$etc" "$run/node$n/volumes"
-  for i in 1 2 3 4; do mkdir -p "$run/node$n/volumes/$i"; done
-  kubeconfig "$etc/kubelet.kubeconfig" "https://$lan_ip:6443" "node$n"
-  kubeconfig "$etc/kube-proxy.kubeconfig" "https://$lan_ip:6443" kube-proxy
+containerd_files() { # directory
   # restrict_oom_score_adj: without CAP_SYS_RESOURCE runc dies before it can say why.
-  cat >"$etc/config.toml" <<EOF
+  cat >"$1/config.toml" <<EOF
 version = 3
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -120,6 +115,56 @@ state = "/run/containerd"
         BinaryName = "$(command -v runc)"
         SystemdCgroup = false
 EOF
+}
+
+crio_files() { # directory
+  # CRI-O has no restrict_oom_score_adj: runc is given a number that it may write.
+  cat >"$1/runc" <<'EOF'
+#!/usr/bin/env bash
+bundle= before=
+for argument; do [ "$before" = --bundle ] && bundle=$argument; before=$argument; done
+if [ -n "$bundle" ]; then
+  config=$(jq -c --argjson least "$(cat /proc/self/oom_score_adj)" '.process.oomScoreAdj |= ([. // 0, $least] | max)' "$bundle/config.json")
+  printf '%s' "$config" >"$bundle/config.json"
+fi
+exec runc "$@"
+EOF
+  chmod +x "$1/runc"
+  cat >"$1/10-crio.conf" <<EOF
+[crio]
+storage_driver = "overlay"
+[crio.runtime]
+default_runtime = "runc"
+cgroup_manager = "cgroupfs"
+conmon_cgroup = "pod"
+pinns_path = "$bin/pinns"
+hooks_dir = []
+disable_hostport_mapping = true
+[crio.runtime.runtimes.runc]
+runtime_path = "$1/runc"
+runtime_root = "/run/runc"
+[crio.image]
+pause_image = "localhost/pause:1"
+auto_reload_registries = true
+[crio.network]
+plugin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
+[crio.nri]
+enable_nri = false
+EOF
+}
+
+make_node_files() { # node runtime
+  local n=$1 etc=$run/node$1/etc p i socket=/run/containerd/containerd.sock
+  mkdir -p "$etc" "$run/node$n/volumes"
+  for i in 1 2 3 4; do mkdir -p "$run/node$n/volumes/$i"; done
+  kubeconfig "$etc/kubelet.kubeconfig" "https://$lan_ip:6443" "node$n"
+  kubeconfig "$etc/kube-proxy.kubeconfig" "https://$lan_ip:6443" kube-proxy
+  if [ "$2" = crio ]; then
+    socket=/run/crio/crio.sock
+    crio_files "$etc"
+  else
+    containerd_files "$etc"
+  fi
   cat >"$etc/10-lab.conflist" <<EOF
 {"cniVersion":"1.0.0","name":"lab","plugins":[
  {"type":"bridge","bridge":"cni0","isGateway":true,"ipMasq":false,"hairpinMode":true,
@@ -133,7 +178,7 @@ kind: KubeletConfiguration
 failCgroupV1: false
 cgroupDriver: cgroupfs
 cgroupRoot: /$prefix/node$n
-containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+containerRuntimeEndpoint: unix://$socket
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $p/ca.crt}}
 authorization: {mode: Webhook}
 tlsCertFile: $p/node$n.crt
@@ -174,14 +219,21 @@ lab_images() {
   echo "$dir"
 }
 
-import() { # node archive [name] : waits for containerd; the archive's only image gets that name
-  local i
+import() { # node archive [name] : waits for the runtime; the archive's only image gets that name
+  local i found=${3:-}
+  if [ -e "$run/node$1/etc/10-crio.conf" ]; then
+    [ -n "$found" ] || found=$(tar -xOf "$2" manifest.json | jq -r '.[0].RepoTags[0]')
+    # Not from a pipe: skopeo goes to and fro in an archive.
+    on_node "$1" sh -c 'cat >/tmp/import.tar && skopeo --insecure-policy copy -q docker-archive:/tmp/import.tar "containers-storage:$0" && rm /tmp/import.tar' \
+      "$found" <"$2" >"$run/log/node$1-import.log" 2>&1 || { tail -n 3 "$run/log/node$1-import.log" >&2; die "node$1 did not take $2"; }
+    return
+  fi
   for i in $(seq 100); do on_node "$1" ctr version >/dev/null 2>&1 && break; sleep 0.1; done
   # Through a pipe: the node's root is an overlay, which does not see that a file below it was replaced.
   on_node "$1" ctr -n k8s.io images import --digests=false - <"$2" >"$run/log/node$1-import.log" 2>&1 \
     || { tail -n 3 "$run/log/node$1-import.log" >&2; die "node$1 did not take $2"; }
-  [ -z "${3:-}" ] && return
-  local found; found=$(tar -xOf "$2" manifest.json | jq -r '.[0].RepoTags[0]')
+  [ -z "$found" ] && return
+  found=$(tar -xOf "$2" manifest.json | jq -r '.[0].RepoTags[0]')
   case $found in */*) ;; *) found=docker.io/library/$found ;; esac
   on_node "$1" ctr -n k8s.io images tag --force "$found" "$3" >/dev/null 2>&1
 }
@@ -206,14 +258,15 @@ preflight() {
   done
   [ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || missing+=" containernetworking-plugins"
   [ -z "$missing" ] || die "missing:$missing (Debian: apt-get install -y$missing)"
-  for t in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kubelet kube-proxy containerd containerd-shim-runc-v2 ctr registry; do
+  for t in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kubelet kube-proxy containerd containerd-shim-runc-v2 ctr registry \
+           ${crio:+crio pinns}; do
     [ -x "$bin/$t" ] || die "$bin/$t is missing: make tools"
   done
 }
 
 up() {
-  local nodes=2 n
-  while [ $# -gt 0 ]; do case $1 in --nodes) nodes=$2; shift 2 ;; *) die "up: unknown option $1" ;; esac; done
+  local nodes=2 n crio=
+  while [ $# -gt 0 ]; do case $1 in --nodes) nodes=$2; shift 2 ;; --crio) crio=$2; shift 2 ;; *) die "up: unknown option $1" ;; esac; done
   preflight
   if [ -e "$run/up" ] && api /readyz >/dev/null 2>&1; then say "already up"; return; fi
   quiet_down
@@ -246,7 +299,7 @@ up() {
     --audit-policy-file="$here/audit-policy.yaml" --audit-log-path="$run/log/audit.log"
   setsid "$bin/lab" forward -netns "/run/netns/$lan" -to "$lan_ip:6443" -address-file "$run/address" >>"$run/log/forward.log" 2>&1 </dev/null 9>&- &
   for n in $(seq "$nodes"); do
-    make_cgroups "$n"; make_node_files "$n"
+    make_cgroups "$n"; make_node_files "$n" "$([ "$n" = "$crio" ] && echo crio || echo containerd)"
     setsid nsenter --net="/run/netns/$prefix-node$n" unshare --mount --uts --ipc --pid --fork --kill-child \
       "$here/node.sh" "$n" "$run" "$cache/tools" "$bin" "$prefix" >>"$run/log/node$n.log" 2>&1 </dev/null 9>&- &
     echo $! >"$run/node$n.pid"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # PID 1 of a node: gives it a root file system of its own (an overlay over the machine's, gone when the node ends),
-# then keeps containerd, kubelet and kube-proxy running. Started by cluster.sh inside new namespaces.
+# then keeps containerd or CRI-O, kubelet and kube-proxy running. Started by cluster.sh inside new namespaces.
 #   node.sh N RUN_DIR TOOLS_DIR BIN_DIR PREFIX
 set -euo pipefail
 n=$1 run=$2 tools=$3 bin=$4 prefix=$5
@@ -45,9 +45,17 @@ rm -f /etc/resolv.conf
 cp "$run/resolv.conf" /etc/resolv.conf
 printf '127.0.0.1 localhost\n10.89.0.1%s node%s\n' "$n" "$n" >/etc/hosts
 rm -rf /etc/cni/net.d /etc/containerd /etc/containers/registries.conf.d
-mkdir -p /etc/cni/net.d /etc/containerd/certs.d /etc/containers/registries.conf.d
+mkdir -p /etc/cni/net.d /etc/containers/registries.conf.d
 cp "$dir/etc/10-lab.conflist" /etc/cni/net.d/
-cp "$dir/etc/config.toml" /etc/containerd/
+if [ -e "$dir/etc/10-crio.conf" ]; then
+  runtime=crio
+  mkdir -p /etc/crio/crio.conf.d
+  cp "$dir/etc/10-crio.conf" /etc/crio/crio.conf.d/
+else
+  runtime=containerd
+  mkdir -p /etc/containerd/certs.d
+  cp "$dir/etc/config.toml" /etc/containerd/
+fi
 # A machine that trusts an authority of its own must not lend that trust to a node.
 export PATH=$bin:$PATH HOME=/root
 
@@ -63,7 +71,7 @@ keep() { # name command... : restarts it when it ends; its pid is in /run/lab-NA
 }
 after_api() { until [ -e "$run/api-ready" ]; do sleep 0.1; done; exec "$@"; }
 
-keep containerd containerd --log-level info &
+keep $runtime $runtime --log-level info &
 keep kubelet after_api kubelet --config="$dir/etc/kubelet.yaml" --kubeconfig="$dir/etc/kubelet.kubeconfig" \
   --hostname-override="node$n" --node-ip="10.89.0.1$n" --root-dir=/var/lib/kubelet &
 keep kube-proxy after_api kube-proxy --config="$dir/etc/kube-proxy.yaml" &

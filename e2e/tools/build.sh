@@ -13,6 +13,8 @@ mkdir -p "$bin" "$cache/tools"
 exec 9>"$cache/tools/.lock"
 flock 9
 
+source_of() { go mod download -json "$1@$2" | jq -re .Dir; } # module version
+
 build() { # name version how package destination
   local name=$1 version=$2 how=$3 package=$4 out=$5
   command -v go >/dev/null || { echo "tools: go is not in PATH; install Go 1.26 or newer (https://go.dev/doc/install)" >&2; exit 2; }
@@ -25,6 +27,13 @@ build() { # name version how package destination
     install)
       [ "$name" = registry ] && ldflags+=" -X github.com/distribution/distribution/v3/version.version=$version"
       GOBIN=$out go install -trimpath -ldflags "$ldflags" "$package@$version" ;;
+    # Sources of a Go module, built where they lie: go install also asks which versions there are, and a proxy may not say.
+    source:*)
+      # Without what would need C libraries: GPG signatures, and file systems that no lab has.
+      local tags=containers_image_openpgp,containers_image_ostree_stub,exclude_graphdriver_btrfs,btrfs_noversion
+      (cd "$(source_of "$package" "$version")" && go build -mod=readonly -trimpath -tags "$tags" -ldflags "$ldflags" -o "$out/$name" "./${how#source:}") ;;
+    gcc:*)
+      gcc -std=c99 -Os -static -s -o "$out/$name" "$(source_of "$package" "$version")/${how#gcc:}"/*.c ;;
     module:*)
       if [ "$how" = module:kubernetes ]; then
         local minor=${version#v1.}

@@ -17,7 +17,7 @@ if [ -z "${NO_TRAINING:-}" ]; then
   # The flags of the launcher, as far as they are about classes, collector and compilers.
   if (cd "$work" && "$JAVA_HOME/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "$OLDPWD/hack/cli/Training.java" "$work" \
       "$JAVA_HOME/bin/java" -XX:+UseSerialGC -Xms32m -Xmx512m -XX:+UnlockDiagnosticVMOptions -XX:-DisplayVMOutput \
-      "-XX:CompilerDirectivesFile=$lib/compiler.json" -XX:-UsePerfData -Xlog:disable -Xlog:all=error:stderr \
+      "-XX:CompilerDirectivesFile=$lib/compiler.json" -XX:-UsePerfData -Djdk.reflect.useNativeAccessorOnly=true -Xlog:disable -Xlog:all=error:stderr \
       "-XX:AOTCacheOutput=$lib/app.aot" -cp "$lib/*" io.kubic.mirrors.Main) >"$work/log" 2>&1 && [ -s "$lib/app.aot" ]; then
     printf '%s\n' "$lib" "$(readlink -f "$JAVA_HOME")" >"$lib/app.aot.for"
     echo "cli: trained in $((SECONDS - started)) s, app.aot has $(($(stat -c %s "$lib/app.aot") / 1000000)) MB"

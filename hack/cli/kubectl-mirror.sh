@@ -20,7 +20,7 @@ done
 [ -n "$found" ] || { echo "kubectl-mirror: needs Java 25: install temurin-25-jre (https://adoptium.net) or set JAVA_HOME" >&2; exit 2; }
 run() { # CLASSES...: how the JVM comes by its classes
   exec "$found/bin/java" -XX:+UseSerialGC -Xms32m -Xmx512m -XX:+UnlockDiagnosticVMOptions -XX:-DisplayVMOutput \
-    -XX:CompilerDirectivesFile="$lib/compiler.json" -XX:-UsePerfData \
+    -XX:CompilerDirectivesFile="$lib/compiler.json" -XX:-UsePerfData -Djdk.reflect.useNativeAccessorOnly=true \
     -Xlog:disable -Xlog:all=error:stderr -Xlog:cds*=off:stderr -Xlog:aot*=off:stderr "$@"
 }
 # What the JVM learned in the training at build time (hack/cli/build.sh). It is good for the place, the jars and the JVM it

@@ -50,6 +50,11 @@ final class Collector implements AutoCloseable {
   /** The account of the command; nobody else may use it while it runs. */
   static final String ACCOUNT = "admin";
 
+  /** Exit codes. */
+  private static final int FAILED = 1;
+
+  private static final int UNAVAILABLE = 4;
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** How long a step lasts of which nothing is known yet, in nanoseconds. */
@@ -94,22 +99,58 @@ final class Collector implements AutoCloseable {
     lab.decisions = this::decided;
   }
 
+  /** Leaves the command's login where it is looked for. */
+  static void login(GatewayLab lab) throws IOException {
+    Files.writeString(
+        lab.directory.resolve("auth.json"),
+        Registries.dockerConfig(lab.host(), ACCOUNT, ACCOUNT + "-secret"));
+  }
+
+  /** The report of a collection that is told of no storage, as in front of a bucket. */
+  static JsonNode inFrontOfABucket(GatewayLab lab, String... flags) throws Exception {
+    List<String> arguments = lab.collection(lab.directory);
+    int at = arguments.indexOf("--storage");
+    arguments.subList(at, at + 2).clear();
+    Path log = lab.directory.resolve("termination-log");
+    arguments.addAll(List.of("--max-percent", "100", "--termination-log", log.toString()));
+    arguments.addAll(List.of(flags));
+    Path out = lab.directory.resolve("gc.out");
+    int code =
+        new ProcessBuilder(Lab.mirror(List.of(), arguments.toArray(String[]::new)))
+            .redirectErrorStream(true)
+            .redirectOutput(out.toFile())
+            .start()
+            .waitFor();
+    if (code != 0) {
+      throw new AssertionError("ended with " + code + ": " + Files.readString(out));
+    }
+    return JSON.readTree(log.toFile());
+  }
+
   /**
    * Collects, undisturbed.
    *
-   * @return its report
+   * @return its report; empty when it gave up, as it does when something does not answer in time
    */
-  JsonNode run() throws Exception {
+  Optional<JsonNode> run() throws Exception {
     start(null);
     int code = process.waitFor();
+    if (code == FAILED || code == UNAVAILABLE) {
+      return Optional.empty();
+    }
     if (code != 0) {
-      throw new AssertionError("ended with " + code + ": " + Files.readString(out()));
+      throw new AssertionError("ended with " + code + ": " + said());
     }
     synchronized (this) {
       enter(null);
       lastReads = Math.max(1, reads);
     }
-    return JSON.readTree(lab.directory.resolve("termination-log").toFile());
+    return Optional.of(JSON.readTree(lab.directory.resolve("termination-log").toFile()));
+  }
+
+  /** What the process printed. */
+  String said() throws IOException {
+    return Files.readString(out());
   }
 
   /**

@@ -297,7 +297,7 @@ class GatewayIT {
     return process.waitFor();
   }
 
-  private static Path imageLayout(Path layout) throws Exception {
+  static Path imageLayout(Path layout) throws Exception {
     Path blobs = Files.createDirectories(layout.resolve("blobs/sha256"));
     ByteArrayOutputStream compressed = new ByteArrayOutputStream();
     try (GZIPOutputStream gzip = new GZIPOutputStream(compressed)) {

@@ -3,13 +3,13 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.http.HttpClient;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,8 +41,11 @@ import org.junit.jupiter.api.io.TempDir;
  * release.
  */
 class GcIT {
-  /** Graphs of one registry, each in repositories of its own; layers they share. */
-  private static final int GRAPHS = 4;
+  /** Graphs by default: three for each step. */
+  private static final int ROUNDS = 3 * Collector.Step.values().length;
+
+  /** Graphs of one registry at most, each in repositories of its own; layers they share. */
+  private static final int GRAPHS = 6;
 
   /** Collections of one registry, each after its graphs have grown anew; then a new one. */
   private static final int COLLECTIONS = 5;
@@ -61,6 +64,7 @@ class GcIT {
     final LongAdder collections = new LongAdder();
     final Map<Collector.Step, LongAdder> kills = new ConcurrentSkipListMap<>();
     final LongAdder tooLate = new LongAdder();
+    final LongAdder gaveUp = new LongAdder();
     final LongAdder pulls = new LongAdder();
     final LongAdder frozenPulls = new LongAdder();
     final LongAdder failed = new LongAdder();
@@ -77,7 +81,7 @@ class GcIT {
     @Override
     public String toString() {
       return """
-          %s graphs in %s collections, each killed and run again; %d kills, by step %s, %s came too late; \
+          %s graphs in %s collections, each killed and run again; %d kills, by step %s, %s came too late; %s more gave up; \
           %s pulls meanwhile, %s of them while writes were held back, %s failed; uploads answered %s; \
           %s kept digests read whole after a kill or a collection; \
           %s manifests deleted, %s blobs and %s bytes freed"""
@@ -87,6 +91,7 @@ class GcIT {
               kills.values().stream().mapToLong(LongAdder::sum).sum(),
               kills,
               tooLate,
+              gaveUp,
               pulls,
               frozenPulls,
               failed,
@@ -107,8 +112,9 @@ class GcIT {
   @Test
   void whatIsNeededStaysWholeWhileTheRestGoesAndPullsAndKillsHappen(@TempDir Path directory)
       throws Exception {
-    int collections =
-        Math.ceilDiv(Integer.getInteger("mirror.rounds", STEPS.length * GRAPHS), GRAPHS);
+    int rounds = Integer.getInteger("mirror.rounds", ROUNDS);
+    int graphs = Math.clamp(rounds / STEPS.length, 1, GRAPHS);
+    int collections = Math.ceilDiv(rounds, graphs);
     long seed = Long.getLong("mirror.seed", System.nanoTime());
     Path archive = directory.resolve("collector.jsa");
     train(directory, archive);
@@ -121,7 +127,7 @@ class GcIT {
               first = next.getAndAdd(COLLECTIONS)) {
             int last = Math.min(first + COLLECTIONS, collections);
             try {
-              registry(directory.resolve("from-" + first), archive, seed, first, last);
+              registry(directory.resolve("from-" + first), archive, graphs, seed, first, last);
             } catch (Exception | AssertionError e) {
               figures.broken.compareAndSet(null, e);
             }
@@ -134,7 +140,9 @@ class GcIT {
     System.out.printf(
         "gc -Dmirror.seed=%d: %s; %d s%n",
         seed, figures, Duration.ofNanos(System.nanoTime() - start).toSeconds());
-    assertThat(figures.broken.get()).as("-Dmirror.seed=" + seed).isNull();
+    if (figures.broken.get() != null) {
+      throw new AssertionError("-Dmirror.seed=" + seed, figures.broken.get());
+    }
   }
 
   /** One collection that leaves its classes behind, so that the others start faster. */
@@ -144,26 +152,26 @@ class GcIT {
         Collector collector = new Collector(lab, archive)) {
       new RandomGraph(lab, lab.client(), "training").grow(new Random(1));
       Files.writeString(files.resolve("in-use"), "");
-      collector.run();
+      assertThat(collector.run()).as(collector.said()).isPresent();
     }
   }
 
-  private void registry(Path directory, Path archive, long seed, int first, int last)
+  private void registry(Path directory, Path archive, int number, long seed, int first, int last)
       throws Exception {
     Files.createDirectories(directory);
     try (GatewayLab lab = lab(directory);
         HttpClient http = lab.client();
         Collector collector = new Collector(lab, archive)) {
       List<RandomGraph> graphs =
-          IntStream.range(0, GRAPHS)
-              .mapToObj(number -> new RandomGraph(lab, http, "g" + number))
+          IntStream.range(0, number)
+              .mapToObj(graph -> new RandomGraph(lab, http, "g" + graph))
               .toList();
       Random random = new Random(seed + first);
-      for (int number = first; number < last; number++) {
+      for (int one = first; one < last; one++) {
         try {
-          collect(lab, collector, graphs, STEPS[number % STEPS.length], random);
+          collect(lab, collector, graphs, STEPS[one % STEPS.length], random);
         } catch (AssertionError e) {
-          throw new AssertionError("collection " + number + " of those from " + first, e);
+          throw new AssertionError("collection " + one + " of those from " + first, e);
         }
       }
     }
@@ -188,9 +196,9 @@ class GcIT {
     Map<RandomGraph, Set<String>> needed = new LinkedHashMap<>();
     graphs.forEach(graph -> needed.put(graph, graph.needed(running)));
     Map<String, Long> before = stored(lab);
-    AtomicBoolean done = new AtomicBoolean();
+    AtomicBoolean ended = new AtomicBoolean();
     AtomicReference<Throwable> broken = new AtomicReference<>();
-    Thread puller = Thread.ofVirtual().start(() -> pull(needed, done, broken));
+    Thread puller = Thread.ofVirtual().start(() -> pull(needed, ended, broken));
     try {
       int deletions = 0;
       for (RandomGraph graph : graphs) {
@@ -203,13 +211,23 @@ class GcIT {
       } else {
         figures.tooLate.increment();
       }
-      JsonNode report = collector.run();
+      Optional<JsonNode> done = collector.run();
+      for (int again = 0; done.isEmpty() && again < 3; again++) {
+        // On a machine that is overloaded; what it leaves must be as whole as after a kill.
+        System.out.println("a collection gave up: " + collector.said().strip());
+        figures.gaveUp.increment();
+        check(needed);
+        done = collector.run();
+      }
+      JsonNode report = done.orElseThrow();
       figures.deleted.add(report.path("deleted").asInt());
     } finally {
-      done.set(true);
+      ended.set(true);
       puller.join();
     }
-    assertThat(broken.get()).as("a pull").isNull();
+    if (broken.get() != null) {
+      throw new AssertionError("a pull", broken.get());
+    }
     check(needed);
     assertThat(graphs.getFirst().upload()).as("writes are let in again").isEqualTo(202);
     Set<String> held = new TreeSet<>();
@@ -249,13 +267,15 @@ class GcIT {
 
   /** Pulls what is needed, one after the other, in a loop. */
   private void pull(
-      Map<RandomGraph, Set<String>> needed, AtomicBoolean done, AtomicReference<Throwable> broken) {
+      Map<RandomGraph, Set<String>> needed,
+      AtomicBoolean ended,
+      AtomicReference<Throwable> broken) {
     boolean frozen = false;
     while (true) {
       for (Map.Entry<RandomGraph, Set<String>> entry : needed.entrySet()) {
         RandomGraph graph = entry.getKey();
         for (RandomGraph.Place place : graph.places(entry.getValue())) {
-          if (done.get()) {
+          if (ended.get()) {
             return;
           }
           try {
@@ -264,7 +284,7 @@ class GcIT {
               frozen = answer == 405;
               Figures.count(figures.uploads, answer);
             }
-            graph.pull(place);
+            graph.pull(place, new HashSet<>());
             figures.pulls.increment();
             if (frozen) {
               figures.frozenPulls.increment();
@@ -290,41 +310,33 @@ class GcIT {
       graph.grow(new Random(1));
       graph.grow(new Random(2));
       Files.writeString(directory.resolve("in-use"), "");
-      JsonNode estimated = report(lab, "--dry-run");
-      JsonNode done = report(lab);
+      JsonNode estimated = Collector.inFrontOfABucket(lab, "--dry-run");
+      JsonNode done = Collector.inFrontOfABucket(lab);
       assertThat(done.path("deleted").asInt()).isPositive();
       assertThat(done.path("freedBytes").asLong())
           .isPositive()
           .isEqualTo(estimated.path("freedBytes").asLong());
-      assertThat(report(lab).path("freedBytes").asLong()).isZero();
+      assertThat(Collector.inFrontOfABucket(lab).path("freedBytes").asLong()).isZero();
     }
   }
 
-  /** The report of a collection that is told of no storage, as in front of a bucket. */
-  private static JsonNode report(GatewayLab lab, String... flags) throws Exception {
-    List<String> arguments = lab.collection(lab.directory);
-    int at = arguments.indexOf("--storage");
-    arguments.subList(at, at + 2).clear();
-    Path log = lab.directory.resolve("termination-log");
-    arguments.addAll(List.of("--max-percent", "100", "--termination-log", log.toString()));
-    arguments.addAll(List.of(flags));
-    Path out = lab.directory.resolve("gc.out");
-    int code =
-        new ProcessBuilder(Lab.mirror(List.of(), arguments.toArray(String[]::new)))
-            .redirectErrorStream(true)
-            .redirectOutput(out.toFile())
-            .start()
-            .waitFor();
-    assertThat(code).as(Files.readString(out)).isZero();
-    return new ObjectMapper().readTree(log.toFile());
+  @Test
+  void aRepositoryThatNeverHadALayerHoldsUpNoCollection(@TempDir Path directory) throws Exception {
+    try (GatewayLab lab = lab(directory)) {
+      Files.writeString(directory.resolve("in-use"), "");
+      for (String name : List.of("one", "two")) {
+        new RandomGraph(lab, lab.client(), name).sparse(new Random(1));
+      }
+      assertThat(Collector.inFrontOfABucket(lab, "--dry-run").at("/left/repositories").asInt())
+          .isEqualTo(2);
+      assertThat(Collector.inFrontOfABucket(lab).path("deleted").asInt()).isZero();
+      assertThat(stored(lab)).as("two indexes, and nothing of ours").hasSize(2);
+    }
   }
 
-  /** With the login of whoever collects. */
   private static GatewayLab lab(Path directory) throws Exception {
     GatewayLab lab = new GatewayLab(directory);
-    Files.writeString(
-        directory.resolve("auth.json"),
-        Registries.dockerConfig(lab.host(), Collector.ACCOUNT, Collector.ACCOUNT + "-secret"));
+    Collector.login(lab);
     return lab;
   }
 }

@@ -351,7 +351,7 @@ final class NodeWorld implements AutoCloseable {
     admin.resource(pod).updateStatus();
   }
 
-  /** The container never starts, as its command does not exist; it was made from the image. */
+  /** The container ends at once, as its command is no program; it was made from the image. */
   private void pull(Pod probe) {
     String image = probe.getSpec().getContainers().getFirst().getImage();
     String digest =

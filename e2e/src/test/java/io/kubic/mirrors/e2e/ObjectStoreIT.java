@@ -3,7 +3,10 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.kubic.mirrors.api.v1alpha1.Api;
+import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
 import java.io.IOException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -17,6 +20,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -98,6 +103,69 @@ class ObjectStoreIT {
           .hasMessageContaining("the registry does not reach its storage")
           .hasMessageNotContaining("not-the-key");
     }
+  }
+
+  @Test
+  void whatABucketHoldsIsCountedByACollectionAndTold(ApiServer server) throws Exception {
+    Path files = Files.createDirectories(directory.resolve("gateway"));
+    try (Registries registries = new Registries(directory);
+        RegistryWorld world = new RegistryWorld(server.kubeconfig(), "object-store-contents")) {
+      Registries.Bucket bucket = registries.bucket("images");
+      String config = world.onBucket(bucket, 1);
+      world.rolledOut();
+      world.settle();
+      assertThat(world.registry().getStatus().contents()).as("nothing was counted yet").isNull();
+      try (GatewayLab lab = new GatewayLab(files, config, Duration.ofSeconds(30));
+          HttpClient client = lab.client()) {
+        Collector.login(lab);
+        Files.writeString(files.resolve("in-use"), "");
+        RandomGraph graph = new RandomGraph(lab, client, "app");
+        graph.grow(new Random(1));
+        graph.grow(new Random(2));
+        new RandomGraph(lab, client, "index").sparse(new Random(3));
+        counted(world, bucket, Collector.inFrontOfABucket(lab, "--dry-run"));
+        JsonNode report = Collector.inFrontOfABucket(lab);
+        assertThat(report.path("deleted").asInt()).isPositive();
+        counted(world, bucket, report);
+      }
+    }
+  }
+
+  /** Ends the operator's own Job with the report of a real one. */
+  private static void counted(RegistryWorld world, Registries.Bucket bucket, JsonNode report)
+      throws IOException {
+    world.upkeep().forEach(job -> world.admin.resource(job).delete());
+    world.time.pass(Duration.ofMinutes(1));
+    world.annotate(Api.COLLECT_GARBAGE, world.time.instant().toString());
+    world.settle();
+    world.time.pass(Duration.ofMinutes(2));
+    world.finish(world.upkeep().getFirst().getMetadata().getName(), 0, report.toString());
+    world.settle();
+    MirrorRegistryStatus status = world.registry().getStatus();
+    long bytes = 0;
+    long tags = 0;
+    Set<String> repositories = new TreeSet<>();
+    try (var all = Files.walk(bucket.content())) {
+      for (Path file : all.filter(Files::isRegularFile).toList()) {
+        String key = bucket.content().relativize(file).toString();
+        bytes += key.contains("/v2/blobs/") ? Files.size(file) : 0;
+        tags += key.endsWith("/current/link") ? 1 : 0;
+        int manifests = key.indexOf("/_manifests/revisions/");
+        if (manifests > 0) {
+          repositories.add(key.substring(0, manifests));
+        }
+      }
+    }
+    assertThat(status.contents())
+        .isEqualTo(
+            new MirrorRegistryStatus.Contents(
+                (long) repositories.size(), tags, bytes, status.garbageCollection().lastRun()));
+    assertThat(status.storage().used()).isEqualTo("1Mi");
+    assertThat(status.storage().capacity()).as("a bucket has none").isNull();
+    assertThat(world.condition("StorageHealthy")).isEqualTo("Unknown NotMeasured");
+    int before = world.writes();
+    world.settle();
+    assertThat(world.writes()).as("idle").isEqualTo(before);
   }
 
   private static void deployedAsTwo(RegistryWorld world) {

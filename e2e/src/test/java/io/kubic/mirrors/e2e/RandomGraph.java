@@ -39,7 +39,7 @@ final class RandomGraph {
       List<String> blobs,
       String subject) {}
 
-  /** A needed manifest where it is. */
+  /** A manifest or blob where it is. */
   record Place(String repository, String digest) {}
 
   private final GatewayLab lab;
@@ -155,8 +155,13 @@ final class RandomGraph {
     // Its first repository, and now and then a second one.
     for (String repository : repositories(random, random.nextInt(4) == 0 ? 2 : 1)) {
       List<String> digests = new ArrayList<>();
+      Set<String> there = blobs(repository);
       for (byte[] blob : blobs) {
-        digests.add(blob(repository, blob));
+        String digest = sha256(blob);
+        if (there.add(digest)) {
+          upload(repository, blob, digest);
+        }
+        digests.add(digest);
       }
       image = manifest(repository, MANIFEST, text, List.of(), digests, subject, random);
     }
@@ -194,6 +199,19 @@ final class RandomGraph {
             .formatted(INDEX, random.nextLong(), list, subject(subject));
     return manifest(
         repositories(random, 1).getFirst(), INDEX, text, children, List.of(), subject, random);
+  }
+
+  /** Adds an index with a tag whose images are nowhere. */
+  void sparse(Random random) throws Exception {
+    String text =
+        "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"annotations\":{\"n\":\"%s\"},\"manifests\":[%s]}"
+            .formatted(
+                INDEX,
+                repositories.getFirst(),
+                descriptor(MANIFEST, sha256(new byte[] {(byte) random.nextInt()}), 500));
+    while (tags.isEmpty()) {
+      manifest(repositories.getFirst(), INDEX, text, List.of(), List.of(), null, random);
+    }
   }
 
   private static String subject(String digest) {
@@ -234,8 +252,16 @@ final class RandomGraph {
     return pushed;
   }
 
-  private String blob(String repository, byte[] content) throws Exception {
-    String digest = sha256(content);
+  /** Those that a repository's manifests name. */
+  private Set<String> blobs(String repository) {
+    Set<String> blobs = new HashSet<>();
+    present
+        .getOrDefault(repository, Set.of())
+        .forEach(digest -> blobs.addAll(manifests.get(digest).blobs));
+    return blobs;
+  }
+
+  private void upload(String repository, byte[] content, String digest) throws Exception {
     HttpResponse<byte[]> begun =
         send(
             request("push", "/v2/" + repository + "/blobs/uploads/")
@@ -246,25 +272,29 @@ final class RandomGraph {
             request("push", location + "&digest=" + digest)
                 .PUT(HttpRequest.BodyPublishers.ofByteArray(content)));
     assertThat(answer.statusCode()).isEqualTo(201);
-    return digest;
   }
 
   /**
    * Pulls a manifest with every blob of it, and compares each byte.
    *
+   * @param have blobs by repository that need not be pulled again; those that were are added
    * @return how many digests that was
    */
-  int pull(Place place) throws Exception {
+  int pull(Place place, Set<Place> have) throws Exception {
     Pushed pushed = manifests.get(place.digest);
     HttpResponse<byte[]> answer = get("/v2/" + place.repository + "/manifests/" + place.digest);
     assertThat(answer.statusCode()).as(place.toString()).isEqualTo(200);
     assertThat(answer.body()).isEqualTo(pushed.bytes);
+    int digests = 1;
     for (String blob : pushed.blobs) {
-      HttpResponse<byte[]> content = get("/v2/" + place.repository + "/blobs/" + blob);
-      assertThat(content.statusCode()).as(place + " blob " + blob).isEqualTo(200);
-      assertThat(sha256(content.body())).as(place + " blob").isEqualTo(blob);
+      if (have.add(new Place(place.repository, blob))) {
+        HttpResponse<byte[]> content = get("/v2/" + place.repository + "/blobs/" + blob);
+        assertThat(content.statusCode()).as(place + " blob " + blob).isEqualTo(200);
+        assertThat(sha256(content.body())).as(place + " blob").isEqualTo(blob);
+        digests++;
+      }
     }
-    return 1 + pushed.blobs.size();
+    return digests;
   }
 
   /**
@@ -274,8 +304,9 @@ final class RandomGraph {
    */
   int check(Set<String> needed) throws Exception {
     int digests = 0;
+    Set<Place> have = new HashSet<>();
     for (Place place : places(needed)) {
-      digests += pull(place);
+      digests += pull(place, have);
     }
     for (Map.Entry<String, String> tag : tags.entrySet()) {
       String path = "/v2/" + tag.getKey().replace(":", "/manifests/");

@@ -14,9 +14,6 @@ import io.kubic.mirrors.pki.CertifiedKey;
 import io.kubic.mirrors.pki.KeySpec;
 import io.kubic.mirrors.pki.LeafRequest;
 import io.kubic.mirrors.pki.SubjectNames;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
@@ -577,81 +574,6 @@ class RegistryIT {
       world.settle();
       assertThat(world.leaf().orElseThrow()).isNotEqualTo(first);
       assertThat(world.condition("CertificatesReady")).isEqualTo("True Valid");
-    }
-  }
-
-  @Test
-  void certManagerIsAskedForACertificateAndWhatItGivesIsServed(ApiServer server)
-      throws IOException {
-    Path stub = Files.createTempFile("cert-manager", ".yaml");
-    try {
-      Files.writeString(
-          stub,
-          """
-          apiVersion: apiextensions.k8s.io/v1
-          kind: CustomResourceDefinition
-          metadata:
-            name: certificates.cert-manager.io
-            annotations: {api-approved.kubernetes.io: "unapproved, a stub"}
-          spec:
-            group: cert-manager.io
-            names: {kind: Certificate, plural: certificates}
-            scope: Namespaced
-            versions:
-            - name: v1
-              served: true
-              storage: true
-              schema:
-                openAPIV3Schema:
-                  type: object
-                  properties:
-                    spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-          """);
-      try (RegistryWorld world = world(server)) {
-        world.create(
-            "{endpoint: {hostname: mirror.example}, certificates: {issuer: {certManager: {name: corporate, kind: ClusterIssuer}}}}");
-        world.settle();
-        assertThat(world.condition("CertificatesReady")).isEqualTo("False CertificateInvalid");
-        server.kubectl("apply", "-f", stub.toString()).orFail();
-        server
-            .kubectl(
-                "wait",
-                "--for=condition=Established",
-                "--timeout=20s",
-                "crd/certificates.cert-manager.io")
-            .orFail();
-        Lab.eventually(
-            Duration.ofSeconds(20),
-            "certificates can be listed",
-            () -> server.kubectl("get", "certificates.cert-manager.io", "-A").code() == 0);
-        world.settle();
-        assertThat(
-                server
-                    .kubectl(
-                        "get",
-                        "certificates.cert-manager.io",
-                        "-n",
-                        world.namespace,
-                        "-o",
-                        "jsonpath={.items[*].spec.dnsNames} {.items[*].spec.issuerRef.kind}")
-                    .orFail()
-                    .out())
-            .contains("mirror.example", "ClusterIssuer");
-        CertificateAuthority ca =
-            CertificateAuthority.create(
-                "Corporate",
-                KeySpec.DEFAULT,
-                Duration.ofDays(3650),
-                new SecureRandom(),
-                world.time);
-        world.secret("mirror-registry-cert-manager", official(world, ca, "mirror.example"));
-        world.settle();
-        assertThat(CertificateAuthority.signed(ca.certificate(), world.leaf().orElseThrow()))
-            .isTrue();
-        assertThat(world.condition("CertificatesReady")).isEqualTo("True Valid");
-      }
-    } finally {
-      Files.delete(stub);
     }
   }
 

@@ -36,6 +36,19 @@ public record Digest(Algorithm algorithm, String hex) implements Comparable<Dige
       return id;
     }
 
+    private static Optional<Algorithm> named(String id) {
+      for (Algorithm algorithm : values()) {
+        if (algorithm.id.equals(id)) {
+          return Optional.of(algorithm);
+        }
+      }
+      return Optional.empty();
+    }
+
+    private boolean fits(String hex) {
+      return hex.length() == length && isHex(hex);
+    }
+
     /** A fresh hash of this algorithm. */
     public MessageDigest start() {
       try {
@@ -47,7 +60,7 @@ public record Digest(Algorithm algorithm, String hex) implements Comparable<Dige
   }
 
   public Digest {
-    if (!isHex(hex) || hex.length() != algorithm.length) {
+    if (!algorithm.fits(hex)) {
       throw new IllegalArgumentException("no " + algorithm.id + " digest: " + Shown.of(hex));
     }
   }
@@ -57,24 +70,29 @@ public record Digest(Algorithm algorithm, String hex) implements Comparable<Dige
    */
   @JsonCreator
   public static Digest parse(String text) {
-    int colon = text.indexOf(':');
-    String name = colon < 0 ? "" : text.substring(0, colon);
-    for (Algorithm algorithm : Algorithm.values()) {
-      if (algorithm.id.equals(name)) {
-        return new Digest(algorithm, text.substring(colon + 1));
-      }
-    }
-    throw new IllegalArgumentException(
-        "no digest: '" + Shown.of(text) + "'; expected sha256: or sha512: and lower case hex");
+    return algorithm(text)
+        .map(algorithm -> new Digest(algorithm, hex(text)))
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "no digest: '"
+                        + Shown.of(text)
+                        + "'; expected sha256: or sha512: and lower case hex"));
   }
 
-  /** The digest in a text, if it is one. */
+  /** The digest in a text, if it is one; most texts that are asked for are tags. */
   public static Optional<Digest> tryParse(String text) {
-    try {
-      return Optional.of(parse(text));
-    } catch (IllegalArgumentException e) {
-      return Optional.empty();
-    }
+    return algorithm(text)
+        .filter(algorithm -> algorithm.fits(hex(text)))
+        .map(algorithm -> new Digest(algorithm, hex(text)));
+  }
+
+  private static Optional<Algorithm> algorithm(String text) {
+    return Algorithm.named(text.substring(0, Math.max(0, text.indexOf(':'))));
+  }
+
+  private static String hex(String text) {
+    return text.substring(text.indexOf(':') + 1);
   }
 
   /** The sha256 digest of some bytes. */

@@ -23,7 +23,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
@@ -48,6 +47,7 @@ public final class SyncRun {
   private final ExecutorService executor;
   private final Clock clock;
   private final Ledgers ledgers;
+  private final Workers workers;
 
   /**
    * Whose run it is.
@@ -87,6 +87,7 @@ public final class SyncRun {
     this.executor = executor;
     this.clock = clock;
     this.ledgers = new Ledgers(target, settings.list(), settings.shard());
+    this.workers = new Workers(executor, SIZES_AT_ONCE, "the run");
   }
 
   /**
@@ -131,8 +132,15 @@ public final class SyncRun {
   /** Plans; writes nothing. */
   public Planned plan(Selection whole) {
     Selection selection = part(whole);
-    Ledgers.View view = ledgers.load();
-    Planner.Result result = planner.plan(selection);
+    Future<Ledgers.View> known = executor.submit(ledgers::load);
+    Planner.Result result;
+    Ledgers.View view;
+    try {
+      result = planner.plan(selection);
+      view = workers.await(known, target.name());
+    } finally {
+      known.cancel(true);
+    }
     List<Copier.Work> work = new ArrayList<>();
     List<Outcome> settled = new ArrayList<>(result.settled());
     disentangle(result.work(), view, work, settled);
@@ -298,39 +306,20 @@ public final class SyncRun {
       }
     }
     // Some at a time: a thread for each of very many images would be memory that only waits.
-    for (int from = 0; from < unknown.size(); from += SIZES_AT_ONCE) {
-      measure(unknown.subList(from, Math.min(unknown.size(), from + SIZES_AT_ONCE)), sizes);
+    List<Long> asked = workers.each(target.name(), unknown, item -> "", this::size);
+    for (int i = 0; i < asked.size(); i++) {
+      if (asked.get(i) > 0) {
+        sizes.put(unknown.get(i).target(), asked.get(i));
+      }
     }
     return sizes;
   }
 
-  private void measure(List<Plan.Item> some, Map<String, Long> sizes) {
-    Map<Plan.Item, Future<Long>> asked = new HashMap<>();
+  private long size(Plan.Item item) {
+    String place = place(item.target()).orElseThrow();
+    String repository = place.substring(0, place.lastIndexOf(':'));
     try {
-      for (Plan.Item item : some) {
-        String place = place(item.target()).orElseThrow();
-        String repository = place.substring(0, place.lastIndexOf(':'));
-        asked.put(item, executor.submit(() -> size(repository, item.pinned())));
-      }
-      for (Map.Entry<Plan.Item, Future<Long>> one : asked.entrySet()) {
-        long size = one.getValue().get();
-        if (size > 0) {
-          sizes.put(one.getKey().target(), size);
-        }
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new RegistryException(Reason.Cancelled, target.name(), "the planning was stopped");
-    } catch (ExecutionException e) {
-      throw new IllegalStateException(e.getCause());
-    } finally {
-      asked.values().forEach(future -> future.cancel(true));
-    }
-  }
-
-  private long size(String repository, Digest digest) {
-    try {
-      Manifest top = target.manifest(repository, digest.toString());
+      Manifest top = target.manifest(repository, item.pinned().toString());
       return Closure.load(target, repository, top, List.of()).bytes();
     } catch (RegistryException e) {
       return 0; // Of a sparse index, for example; it is for a person only.
@@ -364,20 +353,37 @@ public final class SyncRun {
     copied.addAll(copier.attachments().written());
     List<Ledger.Tagged> found = tagged(outcomes, items, Outcome.Result.Skipped);
     Ledger after =
-        secondly.conclude(copied, found, selected, planned.selection().complete(), now());
-    after = prune(after, planned, outcomes, problems, listener);
-    if (view.writable() && !after.equals(ledger)) {
-      tell(problems, ledgers.save(after, clock.instant()));
-    }
+        prune(
+            secondly.conclude(copied, found, selected, planned.selection().complete(), now()),
+            planned,
+            outcomes,
+            problems,
+            listener);
     addUnlisted(outcomes, planned.selection());
     Report report = Report.of(outcomes, requests.getAsLong(), planned.selection().complete());
-    String lock = view.writable() && report.isSuccessful() ? lock(outcomes, items, problems) : null;
-    return new Done(report, store(report, planned.plan(), problems), lock, problems);
+    List<Kept> kept =
+        workers.all(
+            target.name(),
+            List.of(
+                () -> view.writable() && !after.equals(ledger) ? keep(after) : Kept.NOTHING,
+                () ->
+                    view.writable() && report.isSuccessful() ? lock(outcomes, items) : Kept.NOTHING,
+                () -> store(report, planned.plan())));
+    kept.forEach(one -> tell(problems, one.problem()));
+    return new Done(report, kept.get(2).reference(), kept.get(1).reference(), problems);
+  }
+
+  /** What became of a document of this run: what names it in the target, or why it is not there. */
+  private record Kept(@Nullable String reference, Selection.@Nullable Problem problem) {
+    static final Kept NOTHING = new Kept(null, null);
+  }
+
+  private Kept keep(Ledger ledger) {
+    return new Kept(null, ledgers.save(ledger, clock.instant()));
   }
 
   /** The digests that are in the target now, to be had again. */
-  private @Nullable String lock(
-      List<Outcome> outcomes, Map<String, Plan.Item> items, List<Selection.Problem> problems) {
+  private Kept lock(List<Outcome> outcomes, Map<String, Plan.Item> items) {
     SortedMap<String, Digest> digests = new TreeMap<>();
     for (Outcome outcome : outcomes) {
       // Of a tag that moved the target keeps what it has, which is what the plan says.
@@ -391,17 +397,18 @@ public final class SyncRun {
       }
     }
     try {
-      return new Locks(target, settings.list(), settings.shard(), settings.run()).save(digests);
+      return new Kept(
+          new Locks(target, settings.list(), settings.shard(), settings.run()).save(digests), null);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
       }
-      problems.add(
+      return new Kept(
+          null,
           new Selection.Problem(
               target.name() + "/" + Locks.REPOSITORY,
               e.reason(),
               "the lock cannot be stored: " + e.problem()));
-      return null;
     }
   }
 
@@ -607,7 +614,7 @@ public final class SyncRun {
       List<Outcome> images) {}
 
   /** The whole report, which a status or a termination message has no room for. */
-  private @Nullable String store(Report report, Plan plan, List<Selection.Problem> problems) {
+  private Kept store(Report report, Plan plan) {
     Stored root =
         new Stored(
             1,
@@ -626,19 +633,19 @@ public final class SyncRun {
               Ledgers.tag(settings.list(), settings.shard()),
               REPORT_TYPE,
               JSON.writeValueAsBytes(root));
-      return target.name() + "/" + REPORTS + "@" + manifest.digest();
+      return new Kept(target.name() + "/" + REPORTS + "@" + manifest.digest(), null);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
       }
-      problems.add(
+      return new Kept(
+          null,
           new Selection.Problem(
               target.name() + "/" + REPORTS,
               e.reason(),
               "the report cannot be stored: " + e.problem()));
-      return null;
     }
   }
 

@@ -7,6 +7,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
@@ -15,8 +16,8 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Function;
 
 /**
- * Asks the same of many things, some at a time. A thread for each of a hundred thousand tags would
- * mostly wait for its turn at the registry, and waiting costs memory and wake-ups.
+ * Asks many things, some at a time. A thread for each of a hundred thousand tags would mostly wait
+ * for its turn at the registry, and waiting costs memory and wake-ups.
  */
 final class Workers {
   private final ExecutorService executor;
@@ -66,22 +67,57 @@ final class Workers {
         }
       }
       for (Future<?> future : running) {
-        future.get();
+        await(future, object);
       }
       List<R> inOrder = new ArrayList<>(things.size());
       for (int i = 0; i < things.size(); i++) {
         inOrder.add(answers.get(i));
       }
       return inOrder;
+    } finally {
+      running.forEach(future -> future.cancel(true));
+    }
+  }
+
+  /**
+   * The answers to different questions, all asked at once, in their order. What one throws ends
+   * all.
+   *
+   * @param object what it is about, for the message of a cancellation
+   * @throws RegistryException Cancelled when this thread is interrupted
+   */
+  <R> List<R> all(String object, List<Callable<R>> questions) {
+    List<Future<R>> running = new ArrayList<>();
+    try {
+      questions.forEach(question -> running.add(executor.submit(question)));
+      List<R> inOrder = new ArrayList<>();
+      for (Future<R> future : running) {
+        inOrder.add(await(future, object));
+      }
+      return inOrder;
+    } finally {
+      running.forEach(future -> future.cancel(true));
+    }
+  }
+
+  /**
+   * An answer that somebody else asked for.
+   *
+   * @throws RegistryException Cancelled when this thread is interrupted
+   */
+  <R> R await(Future<R> future, String object) {
+    try {
+      return future.get();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new RegistryException(Reason.Cancelled, object, stopped + " was stopped");
     } catch (ExecutionException e) {
+      if (e.getCause() instanceof Error grave) {
+        throw grave;
+      }
       throw e.getCause() instanceof RuntimeException known
           ? known
           : new IllegalStateException(e.getCause());
-    } finally {
-      running.forEach(future -> future.cancel(true));
     }
   }
 }

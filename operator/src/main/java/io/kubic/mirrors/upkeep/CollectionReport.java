@@ -14,6 +14,7 @@ import java.util.List;
  *     any manifest is
  * @param freedBytes on the storage's filesystem, where it can be looked at; of an object store or a
  *     dry run, what only unneeded manifests hold
+ * @param left what is there afterwards
  * @param dryRun nothing was deleted
  * @param examples some of the unneeded, {@code REPOSITORY@DIGEST}
  */
@@ -26,8 +27,18 @@ public record CollectionReport(
     int deleted,
     int sweptBlobs,
     long freedBytes,
+    Left left,
     boolean dryRun,
     List<String> examples) {
+  /**
+   * What a registry holds.
+   *
+   * @param repositories with a manifest
+   * @param bytes of all manifests and of what they name, each digest counted once
+   */
+  @JsonInclude(JsonInclude.Include.ALWAYS)
+  public record Left(int repositories, int tags, long bytes) {}
+
   public CollectionReport {
     examples = List.copyOf(examples);
   }

@@ -4,11 +4,14 @@ import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -17,6 +20,7 @@ import java.time.Instant;
 import java.util.AbstractMap.SimpleImmutableEntry;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -79,9 +83,21 @@ public final class GarbageCollection {
 
   /** What was seen and decided. */
   private record Judgement(
-      Inventory inventory, List<Unneeded> unneeded, List<Unneeded> young, long estimate) {}
+      Inventory inventory,
+      List<Unneeded> unneeded,
+      List<Unneeded> young,
+      long estimate,
+      CollectionReport.Left now,
+      CollectionReport.Left then) {}
 
   private static final int EXAMPLES = 10;
+
+  /** Each costs a look at the whole registry. */
+  private static final int MOST_WITHOUT_LAYERS = 100;
+
+  /** The empty JSON of OCI: where no manifest names it, the sweep takes it away again. */
+  private static final byte[] EMPTY = "{}".getBytes(StandardCharsets.UTF_8);
+
   private static final int MIN_GUARDED = 20;
 
   private final ImageStore registry;
@@ -129,6 +145,29 @@ public final class GarbageCollection {
    */
   public CollectionReport run(HttpClient http, ScheduledExecutorService scheduler)
       throws InterruptedException {
+    Set<String> given = new HashSet<>();
+    while (true) {
+      try {
+        return collect(http, scheduler);
+      } catch (NoLayersException e) {
+        // Nothing was deleted yet, and nothing is frozen any more.
+        if (given.size() == MOST_WITHOUT_LAYERS || !given.add(e.repository())) {
+          throw e;
+        }
+        progress.accept("giving " + e.repository() + " an empty layer: it has none at all");
+        var _ =
+            registry.putBlob(
+                e.repository(),
+                new Descriptor(MediaTypes.OCI_EMPTY, Digest.of(EMPTY), EMPTY.length),
+                null,
+                offset ->
+                    new ByteArrayInputStream(EMPTY, (int) offset, EMPTY.length - (int) offset));
+      }
+    }
+  }
+
+  private CollectionReport collect(HttpClient http, ScheduledExecutorService scheduler)
+      throws InterruptedException {
     if (options.dryRun) {
       // Nothing is deleted, so nobody need be held up; what changes meanwhile is not seen.
       Judgement judgement = judge(() -> {});
@@ -170,6 +209,7 @@ public final class GarbageCollection {
         deleted,
         swept,
         freed,
+        dryRun ? judgement.now : judgement.then,
         dryRun,
         judgement.unneeded.stream().limit(EXAMPLES).map(Unneeded::toString).toList());
   }
@@ -234,7 +274,32 @@ public final class GarbageCollection {
                 inventory.manifests().size(),
                 unneeded.size() + young.size(),
                 young.size()));
-    return new Judgement(inventory, unneeded, young, estimate(unneeded, weights));
+    CollectionReport.Left now = left(present, tags.size(), weights);
+    for (Unneeded one : unneeded) {
+      present.computeIfPresent(
+          one.repository,
+          (repository, digests) -> {
+            digests.remove(one.digest);
+            return digests.isEmpty() ? null : digests;
+          });
+    }
+    return new Judgement(
+        inventory,
+        unneeded,
+        young,
+        estimate(unneeded, weights),
+        now,
+        left(present, tags.size(), weights));
+  }
+
+  private static CollectionReport.Left left(
+      Map<String, SortedSet<Digest>> present, int tags, Map<Digest, Map<Digest, Long>> weights) {
+    Map<Digest, Long> blobs = new HashMap<>();
+    present.values().stream()
+        .flatMap(SortedSet::stream)
+        .forEach(digest -> blobs.putAll(weights.getOrDefault(digest, Map.of())));
+    return new CollectionReport.Left(
+        present.size(), tags, blobs.values().stream().mapToLong(Long::longValue).sum());
   }
 
   /** Whether the manifest is there; one whose bytes are lost leads nowhere and is left alone. */

@@ -1,7 +1,10 @@
 package io.kubic.mirrors.upkeep;
 
+import io.kubic.mirrors.oci.Repository;
+import io.kubic.mirrors.oci.Shown;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -22,6 +25,10 @@ import org.jspecify.annotations.Nullable;
  * @param config what the registry itself is configured with
  */
 public record RegistryProgram(Path binary, Path config) {
+
+  private static final String MISSING = "Path not found: ";
+  private static final String REPOSITORIES = "/docker/registry/v2/repositories/";
+  private static final String LAYERS = "/_layers";
 
   private static final Duration START = Duration.ofSeconds(60);
 
@@ -78,8 +85,7 @@ public record RegistryProgram(Path binary, Path config) {
     List<String> command = new ArrayList<>(List.of(binary.toString(), "garbage-collect"));
     command.addAll(flags);
     command.add(config.toString());
-    ProcessBuilder builder =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD);
+    ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("OTEL_TRACES_EXPORTER", "none");
     // The roots that an image trusts are beside its program: an S3 service is reached over TLS.
     Path beside = binary.getParent() == null ? null : binary.getParent().getParent();
@@ -95,11 +101,14 @@ public record RegistryProgram(Path binary, Path config) {
     }
     Output output = new Output(process);
     Thread reader = Thread.ofVirtual().start(output);
+    LastLine complaint = new LastLine(process.getErrorStream());
+    Thread listener = Thread.ofVirtual().start(complaint);
     try {
       while (!process.waitFor(100, TimeUnit.MILLISECONDS)) {
         check.run();
       }
       reader.join();
+      listener.join();
       check.run();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -108,12 +117,55 @@ public record RegistryProgram(Path binary, Path config) {
       process.destroyForcibly();
     }
     if (process.exitValue() != 0) {
-      throw new UpkeepException(
-          "the registry's garbage-collect ended with "
-              + process.exitValue()
-              + "; repair what it names, nothing was swept");
+      throw failed(process.exitValue(), complaint.text());
     }
     return output.text();
+  }
+
+  /** Why it ended, by the last line that it printed. */
+  static UpkeepException failed(int code, String complaint) {
+    String message =
+        "the registry's garbage-collect ended with "
+            + code
+            + ", nothing was swept; repair what it names: "
+            + Shown.of(complaint);
+    int at = complaint.indexOf(MISSING + REPOSITORIES);
+    if (at >= 0 && complaint.endsWith(LAYERS)) {
+      String path = complaint.substring(at + (MISSING + REPOSITORIES).length());
+      String repository = path.substring(0, Math.max(0, path.length() - LAYERS.length()));
+      if (Repository.isPath(repository)) {
+        return new NoLayersException(repository, message);
+      }
+    }
+    return new UpkeepException(message);
+  }
+
+  /** The end of what the program complains of, read as it comes. */
+  private static final class LastLine implements Runnable {
+    private final InputStream in;
+    private volatile String text = "";
+
+    LastLine(InputStream in) {
+      this.in = in;
+    }
+
+    @Override
+    public void run() {
+      try (BufferedReader reader =
+          new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
+        for (@Nullable String line = reader.readLine(); line != null; line = reader.readLine()) {
+          if (!line.isBlank()) {
+            text = line.strip();
+          }
+        }
+      } catch (IOException e) {
+        // The program was ended.
+      }
+    }
+
+    String text() {
+      return text;
+    }
   }
 
   /** What the program prints, read as it comes so that it never waits for us. */

@@ -1,7 +1,7 @@
 package io.kubic.mirrors.upkeep;
 
 /** Why a collection stopped. What had been deleted by then was needed by nothing. */
-public final class UpkeepException extends RuntimeException {
+public class UpkeepException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   /**

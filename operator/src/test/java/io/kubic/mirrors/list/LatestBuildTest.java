@@ -3,6 +3,8 @@ package io.kubic.mirrors.list;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -183,7 +185,7 @@ class LatestBuildTest {
   }
 
   @Test
-  void aHundredThousandTagsTakeLessThanASecond() {
+  void aHundredThousandTagsTakeLessThanASecondOfCpu() {
     List<String> tags = new ArrayList<>();
     for (int i = 0; i < 100_000; i++) {
       tags.add(
@@ -196,13 +198,15 @@ class LatestBuildTest {
                 null, null, null, MirrorListSpec.Select.LatestBuild, null, null, null, null),
             "tags");
     long best = Long.MAX_VALUE;
-    // The best of a few: what is measured is this code, not what else the machine does.
+    // CPU time, and the best of a few: what is measured is this code, not what else the machine
+    // does.
+    ThreadMXBean threads = ManagementFactory.getThreadMXBean();
     for (int run = 0; run < 5; run++) {
-      long start = System.nanoTime();
+      long start = threads.getCurrentThreadCpuTime();
       assertThat(rules.select(tags)).hasSize(2000);
-      best = Math.min(best, System.nanoTime() - start);
+      best = Math.min(best, threads.getCurrentThreadCpuTime() - start);
     }
-    System.out.printf("LatestBuild of 100000 tags: %d ms%n", best / 1_000_000);
+    System.out.printf("LatestBuild of 100000 tags: %d ms of CPU%n", best / 1_000_000);
     assertThat(best).isLessThan(1_000_000_000L);
   }
 

@@ -58,7 +58,9 @@ public record MirrorRegistryStatus(
   /**
    * What the filesystem of the volume tells; for a directory of a node that is the node's.
    *
-   * @param used rounded up to a hundredth of the capacity
+   * @param capacity null for an object store
+   * @param used rounded up to a hundredth of the capacity; of an object store what {@link Contents}
+   *     counts
    * @param content whether images were ever pushed to it
    * @param lostAt when an empty volume was found where content had been
    */
@@ -70,9 +72,10 @@ public record MirrorRegistryStatus(
       @Nullable String lostAt) {}
 
   /**
-   * What a registry holds, as it was when a list last ran or garbage was last collected.
+   * What a registry holds, as it was when a list last ran or garbage was last collected; in an
+   * object store when garbage was last collected or looked for.
    *
-   * @param bytes of all blobs, each counted once
+   * @param bytes of all blobs, each counted once; in an object store of those that a manifest names
    * @param asOf what was the newest of these events then
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)

@@ -18,8 +18,10 @@ import java.util.Set;
 
 /**
  * A real pull by a node's kubelet, with no more privilege than any pod has: a pod that is bound to
- * the node, whose image must be pulled ({@code Always}), and whose command does not exist. It never
- * runs; what counts is the digest of the image that the runtime made its container from.
+ * the node, whose image must be pulled ({@code Always}), and whose command is a file that is no
+ * program. It never runs; what counts is the digest of the image that the runtime made its
+ * container from. The file must be there: CRI-O makes no container for a command that it does not
+ * find, and then tells no digest.
  */
 final class PullProbe {
   static final String KIND = "mirror-probe";
@@ -32,6 +34,9 @@ final class PullProbe {
 
   private static final Set<String> PULLING =
       Set.of("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull");
+
+  private static final String VOLUME = "probe";
+  private static final String FILE = "no-program";
 
   private PullProbe() {}
 
@@ -73,11 +78,24 @@ final class PullProbe {
         .withActiveDeadlineSeconds(LIMIT.toSeconds())
         .withTolerations(new TolerationBuilder().withOperator("Exists").build())
         .withSecurityContext(Pods.restricted())
+        .addNewVolume()
+        .withName(VOLUME)
+        .withNewDownwardAPI()
+        .withDefaultMode(0555)
+        .addNewItem()
+        .withPath(FILE)
+        .withNewFieldRef()
+        .withFieldPath("metadata.name")
+        .endFieldRef()
+        .endItem()
+        .endDownwardAPI()
+        .endVolume()
         .addNewContainer()
         .withName("probe")
         .withImage(image.name())
         .withImagePullPolicy("Always")
-        .withCommand("/mirror-operator-never-runs-this")
+        .withCommand("/" + VOLUME + "/" + FILE)
+        .withVolumeMounts(Pods.readOnly(VOLUME, "/" + VOLUME))
         .withSecurityContext(Pods.locked())
         .endContainer()
         .endSpec()

@@ -125,7 +125,10 @@ final class IssuedCertificate {
               + " does not exist"
               + (manager == null
                   ? "; create it with tls.crt, tls.key and the root in ca.crt"
-                  : " yet; look at the Certificate of that name"));
+                  : " yet; look at the Certificate of that name and at "
+                      + manager.kind()
+                      + " "
+                      + manager.name()));
     }
     return secret;
   }

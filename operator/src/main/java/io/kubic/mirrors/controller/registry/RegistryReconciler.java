@@ -381,6 +381,7 @@ public final class RegistryReconciler
                 all,
                 states.stream().flatMap(Optional::stream).toList(),
                 context.getSecondaryResources(MirrorList.class)));
+    MirrorRegistryStatus.Contents contents = contents(registry, model, pods, upkeep, context);
     boolean moving = wanted.isPresent() && !wanted.equals(authority);
     MirrorRegistryStatus next =
         status.observed(
@@ -395,8 +396,8 @@ public final class RegistryReconciler
                 deployment,
                 PodTrouble.of(all),
                 outcome,
-                storage,
-                contents(registry, pods, upkeep, context),
+                storage.holding(contents),
+                contents,
                 upkeep,
                 new MirrorRegistryStatus.NodesTrusting(
                     certificates.trust().fingerprints().stream()
@@ -424,14 +425,21 @@ public final class RegistryReconciler
     return update(registry, next, again(due, waiting, foreign));
   }
 
-  /** What the registry holds, counted anew when a list ran or garbage was collected since. */
+  /**
+   * What the registry holds, counted anew when a list ran or garbage was collected since; in an
+   * object store only a collection counts, which reads every manifest anyway.
+   */
   private MirrorRegistryStatus.@Nullable Contents contents(
       MirrorRegistry registry,
+      RegistryModel model,
       List<Pod> pods,
       UpkeepKeeper.Result upkeep,
       Context<MirrorRegistry> context) {
     MirrorRegistryStatus.Contents known =
         registry.getStatus() == null ? null : registry.getStatus().contents();
+    if (model.spec().storage().s3() != null) {
+      return upkeep.left() == null ? known : upkeep.left();
+    }
     String newest =
         Stream.concat(
                 context.getSecondaryResources(MirrorList.class).stream()

@@ -78,6 +78,17 @@ record StorageJudgement(
         : new StorageJudgement("True", "Room", "less than " + PRESSURE_PERCENT + " % used", status);
   }
 
+  /** The same; of a store that cannot be measured the used part is what was counted in it. */
+  StorageJudgement holding(MirrorRegistryStatus.@Nullable Contents contents) {
+    return status != null || contents == null || contents.bytes() == null
+        ? this
+        : new StorageJudgement(
+            healthy,
+            reason,
+            message,
+            new MirrorRegistryStatus.Storage(null, bytes(contents.bytes()), null, null));
+  }
+
   private static StorageJudgement lost(
       MirrorRegistryStatus.@Nullable Storage status, String lostAt) {
     return new StorageJudgement(

@@ -91,6 +91,7 @@ final class UpkeepKeeper {
   /**
    * What is told.
    *
+   * @param left what a collection that ended since counted; null: none did
    * @param frozen whether a gateway holds writes back
    * @param waiting for what a run that is due waits; null: none does
    * @param busy whether to look again soon
@@ -98,6 +99,7 @@ final class UpkeepKeeper {
   record Result(
       MirrorRegistryStatus.GarbageCollection garbageCollection,
       MirrorRegistryStatus.@Nullable Scrub scrub,
+      MirrorRegistryStatus.@Nullable Contents left,
       boolean frozen,
       @Nullable UpkeepTask task,
       @Nullable String waiting,
@@ -132,8 +134,8 @@ final class UpkeepKeeper {
    */
   Result keep(Situation seen) {
     MirrorRegistryStatus before = seen.registry().getStatus();
-    MirrorRegistryStatus.GarbageCollection collected =
-        collected(before == null ? null : before.garbageCollection());
+    Collected newest = collected(before == null ? null : before.garbageCollection());
+    MirrorRegistryStatus.GarbageCollection collected = newest.status();
     MirrorRegistryStatus.Scrub scrubbed = scrubbed(before == null ? null : before.scrub());
     List<UpkeepPlan.Wish> wishes = wishes(seen.requests(), collected, scrubbed);
     Instant made = Instant.parse(seen.registry().getMetadata().getCreationTimestamp());
@@ -167,6 +169,7 @@ final class UpkeepKeeper {
         scrubbed == null && model.spec().scrub() == null
             ? null
             : scrub(scrubbed, due(wishes, UpkeepTask.SCRUB, made)),
+        newest.left(),
         seen.states().stream().anyMatch(RegistryProbe.PodState::frozen),
         task,
         waiting,
@@ -422,40 +425,58 @@ final class UpkeepKeeper {
     }
   }
 
-  private MirrorRegistryStatus.GarbageCollection collected(
-      MirrorRegistryStatus.@Nullable GarbageCollection before) {
+  /**
+   * The last collection.
+   *
+   * @param left what it counted, if it is not in the status yet
+   */
+  private record Collected(
+      MirrorRegistryStatus.GarbageCollection status,
+      MirrorRegistryStatus.@Nullable Contents left) {}
+
+  private Collected collected(MirrorRegistryStatus.@Nullable GarbageCollection before) {
     MirrorRegistryStatus.GarbageCollection old =
         before == null
             ? new MirrorRegistryStatus.GarbageCollection(null, null, null, null, null, null)
             : before;
     Optional<Job> ended = ended(UpkeepTask.GC, old.lastRun());
     if (ended.isEmpty()) {
-      return old;
+      return new Collected(old, null);
     }
     Told told = told(ended.get());
     JsonNode report = told.report();
     long bytes = report.path("freedBytes").asLong();
-    return new MirrorRegistryStatus.GarbageCollection(
-        Jobs.finishedAt(ended.get()).orElseThrow().toString(),
-        told.result(),
-        switch (told.result()) {
-          case Succeeded ->
-              "%d of %d manifests deleted, %d blobs swept"
-                  .formatted(
-                      report.path("deleted").asInt(),
-                      report.path("manifests").asInt(),
-                      report.path("sweptBlobs").asInt());
-          case Estimated ->
-              "%d of %d manifests are needed by nothing, %d of them too young to go"
-                  .formatted(
-                      report.path("unneeded").asInt(),
-                      report.path("manifests").asInt(),
-                      report.path("young").asInt());
-          case Refused, Failed -> told.message();
-        },
-        told.result() == UpkeepResult.Succeeded ? (Long) bytes : old.freedBytes(),
-        told.result() == UpkeepResult.Estimated ? (Long) bytes : null,
-        null);
+    String end = Jobs.finishedAt(ended.get()).orElseThrow().toString();
+    JsonNode left = report.path("left");
+    return new Collected(
+        new MirrorRegistryStatus.GarbageCollection(
+            end,
+            told.result(),
+            switch (told.result()) {
+              case Succeeded ->
+                  "%d of %d manifests deleted, %d blobs swept"
+                      .formatted(
+                          report.path("deleted").asInt(),
+                          report.path("manifests").asInt(),
+                          report.path("sweptBlobs").asInt());
+              case Estimated ->
+                  "%d of %d manifests are needed by nothing, %d of them too young to go"
+                      .formatted(
+                          report.path("unneeded").asInt(),
+                          report.path("manifests").asInt(),
+                          report.path("young").asInt());
+              case Refused, Failed -> told.message();
+            },
+            told.result() == UpkeepResult.Succeeded ? (Long) bytes : old.freedBytes(),
+            told.result() == UpkeepResult.Estimated ? (Long) bytes : null,
+            null),
+        left.isObject()
+            ? new MirrorRegistryStatus.Contents(
+                left.path("repositories").asLong(),
+                left.path("tags").asLong(),
+                left.path("bytes").asLong(),
+                end)
+            : null);
   }
 
   private MirrorRegistryStatus.@Nullable Scrub scrubbed(MirrorRegistryStatus.@Nullable Scrub old) {

@@ -7,6 +7,7 @@ import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
 import io.kubic.mirrors.node.apply.HostRoot;
 import io.kubic.mirrors.node.render.Containers;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
@@ -30,6 +31,8 @@ public final class Detection {
 
   private static final int MAX_IMPORTS = 32;
 
+  private static final String CRIO = "/etc/crio/crio.conf";
+
   private Detection() {}
 
   /**
@@ -51,7 +54,7 @@ public final class Detection {
           || found.isEmpty() && own.contains("io.containerd.snapshotter")) {
         found.add(Runtime.CONTAINERD);
       }
-      if (own.contains("/containers/storage/") || host.exists("/etc/crio/crio.conf")) {
+      if (own.contains("/containers/storage/") || hasCrio(host)) {
         found.add(Runtime.CRIO);
       } else if (host.exists(Containers.DIRECTORY + "/policy.json")
           || host.exists(Containers.DIRECTORY + "/registries.conf")) {
@@ -222,11 +225,20 @@ public final class Detection {
             + " once");
   }
 
+  /** Its packages bring crio.conf, or only drop-ins. */
+  private static boolean hasCrio(HostRoot host) {
+    try {
+      return host.exists(CRIO) || !host.list(CRIO + ".d").isEmpty();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** The last value of an option of {@code [crio.image]} in crio.conf and its drop-ins. */
   private static JsonNode crioImage(HostRoot host, String option) throws IOException {
-    List<String> files = new ArrayList<>(List.of("/etc/crio/crio.conf"));
-    for (String name : host.list("/etc/crio/crio.conf.d")) {
-      files.add("/etc/crio/crio.conf.d/" + name);
+    List<String> files = new ArrayList<>(List.of(CRIO));
+    for (String name : host.list(CRIO + ".d")) {
+      files.add(CRIO + ".d/" + name);
     }
     JsonNode last = MissingNode.getInstance();
     for (String file : files) {

@@ -1,5 +1,6 @@
 package io.kubic.mirrors.node.agent;
 
+import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.NodeConfig.Source;
 import io.kubic.mirrors.node.PullCredentials;
@@ -23,8 +24,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -311,7 +314,30 @@ final class Survey {
         judge(() -> RegistriesConf.parse(file.content(), file.path()));
       }
     }
-    return trustConflicts(rendering, target);
+    return trustConflicts(rendering, target).and(untilReload(rendering, target, own));
+  }
+
+  /**
+   * CA files that go one round later than the drop-in that needs them: a running CRI-O goes on with
+   * the former drop-in until its watcher has waited for more changes (server.go, debounceDuration:
+   * 0.2 seconds), and reads the CA at every pull.
+   */
+  private Rendering untilReload(Rendering rendering, Target.Library target, String dropIn)
+      throws IOException {
+    Optional<String> content =
+        rendering.files().stream()
+            .filter(file -> file.path().equals(dropIn))
+            .map(NodeFile::content)
+            .findFirst();
+    if (!target.runtimes().contains(Runtime.CRIO) || host.read(dropIn).equals(content)) {
+      return new Rendering(List.of(), List.of());
+    }
+    Set<String> paths = rendering.files().stream().map(NodeFile::path).collect(Collectors.toSet());
+    return new Rendering(
+        kept(target.directory() + "/certs.d").stream()
+            .filter(file -> !paths.contains(file.path()))
+            .toList(),
+        List.of());
   }
 
   /** The logins of CRI-O and podman, beside those of others. */

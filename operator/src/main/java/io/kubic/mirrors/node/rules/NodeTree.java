@@ -45,7 +45,7 @@ public final class NodeTree {
     return Stream.concat(libraryProblems.stream(), containerdProblems.stream()).toList();
   }
 
-  /** Those that make CRI-O and podman refuse everything. */
+  /** Those that make podman refuse everything, and CRI-O when it starts the next time. */
   public List<String> libraryProblems() {
     return List.copyOf(libraryProblems);
   }
@@ -111,7 +111,10 @@ public final class NodeTree {
       try {
         merged = merged.and(RegistriesConf.parse(text(file), file.toString()));
       } catch (InvalidFileException e) {
-        libraryProblems.add(e.getMessage() + " (CRI-O and podman refuse every pull)");
+        libraryProblems.add(
+            e.getMessage()
+                + " (podman refuses every pull; CRI-O goes on with what it read before, and does"
+                + " not start any more)");
       }
     }
     registries = Optional.of(merged);

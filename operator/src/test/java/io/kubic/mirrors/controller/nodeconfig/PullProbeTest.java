@@ -33,7 +33,9 @@ class PullProbeTest {
             new Settings("op:1", "reg:3", "mirror-agents", "cluster.local", List.of(), Set.of()),
             new OwnerReference());
     assertThat(pod.getSpec().getNodeName()).isEqualTo("node1");
-    assertThat(pod.getSpec().getVolumes()).isEmpty();
+    assertThat(pod.getSpec().getVolumes())
+        .singleElement()
+        .satisfies(volume -> assertThat(volume.getDownwardAPI().getDefaultMode()).isEqualTo(0555));
     assertThat(pod.getSpec().getAutomountServiceAccountToken()).isFalse();
     assertThat(pod.getSpec().getSecurityContext().getRunAsNonRoot()).isTrue();
     assertThat(pod.getSpec().getContainers())
@@ -42,6 +44,10 @@ class PullProbeTest {
             container -> {
               assertThat(container.getImage()).isEqualTo(IMAGE.name());
               assertThat(container.getImagePullPolicy()).isEqualTo("Always");
+              assertThat(container.getCommand())
+                  .as("a file that is there and is no program")
+                  .containsExactly(
+                      container.getVolumeMounts().getFirst().getMountPath() + "/no-program");
               assertThat(container.getSecurityContext().getCapabilities().getDrop())
                   .containsExactly("ALL");
             });

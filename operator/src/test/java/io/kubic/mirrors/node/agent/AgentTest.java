@@ -527,13 +527,8 @@ class AgentTest {
 
   @Test
   void theCaOfAWithdrawnMirrorStaysTrusted() throws Exception {
-    String pem =
-        new String(
-                Objects.requireNonNull(AgentTest.class.getResourceAsStream("../render/ca.pem"))
-                    .readAllBytes(),
-                StandardCharsets.US_ASCII)
-            .replace("\n", "\\n");
-    configure("AllowContactingSource", ", \"authorities\": {\"10.96.1.2:5000\": \"" + pem + "\"}");
+    configure(
+        "AllowContactingSource", ", \"authorities\": {\"10.96.1.2:5000\": \"" + pem() + "\"}");
     List<String> trusted = round().caSha256();
     assertThat(trusted).hasSize(1);
     mirrorAnswers = false;
@@ -542,6 +537,25 @@ class AgentTest {
     }
     assertThat(host().resolve(HOSTS)).doesNotExist();
     assertThat(round().caSha256()).isEqualTo(trusted);
+  }
+
+  /** It looks at changed files 0.2 seconds later (server.go, debounceDuration). */
+  @Test
+  void aRunningCrioFindsTheCaOfItsFormerMirrorUntilItHasReadTheNewFiles() throws Exception {
+    put("etc/crio/crio.conf.d/10.conf", "[crio.image]\nauto_reload_registries = true\n");
+    String former = "etc/containers/certs.d/10.96.1.2:5000/mirror-operator.crt";
+    configure("NeverContactSource", ", \"authorities\": {\"10.96.1.2:5000\": \"" + pem() + "\"}");
+    assertThat(round().ready()).isTrue();
+    Path config = directory.resolve("nodeconfig.json");
+    Files.writeString(config, Files.readString(config).replace("10.96.1.2", "10.96.1.3"));
+    assertThat(round().ready()).isTrue();
+    assertThat(text(DROP_IN)).contains("10.96.1.3").doesNotContain("10.96.1.2");
+    assertThat(host().resolve(former)).exists();
+    assertThat(host().resolve("etc/containerd/certs.d/10.96.1.2:5000"))
+        .as("containerd reads everything at every pull")
+        .doesNotExist();
+    assertThat(round().ready()).isTrue();
+    assertThat(host().resolve(former).getParent()).doesNotExist();
   }
 
   @Test
@@ -638,6 +652,15 @@ class AgentTest {
         {"name": "default", "sources": [{"source": "registry.opensuse.org", "policy": "%s",
           "endpoints": [{"location": "10.96.1.2:5000/registry.opensuse.org"}]}]%s}"""
             .formatted(policy, more));
+  }
+
+  /** A certificate as a JSON string's content. */
+  private static String pem() throws IOException {
+    return new String(
+            Objects.requireNonNull(AgentTest.class.getResourceAsStream("../render/ca.pem"))
+                .readAllBytes(),
+            StandardCharsets.US_ASCII)
+        .replace("\n", "\\n");
   }
 
   private Path host() {

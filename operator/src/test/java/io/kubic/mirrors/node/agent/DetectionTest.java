@@ -96,6 +96,23 @@ class DetectionTest {
             new Target.Library(List.of(Runtime.CRIO), "/etc/containers", Optional.empty()));
   }
 
+  /** Packages of CRI-O bring no crio.conf any more, and an agent's own image may lie elsewhere. */
+  @Test
+  void crioIsKnownByItsDropIns(@TempDir Path root) throws IOException {
+    Files.createDirectories(root.resolve("etc/crio/crio.conf.d"));
+    write(root, "/etc/containers/policy.json", "{}");
+    assertThat(detect(root, ""))
+        .containsExactly(
+            new Target.Library(List.of(Runtime.PODMAN), "/etc/containers", Optional.empty()));
+    write(
+        root,
+        "/etc/crio/crio.conf.d/10-crio.conf",
+        "[crio.image]\nauto_reload_registries = true\n");
+    assertThat(detect(root, ""))
+        .containsExactly(
+            new Target.Library(List.of(Runtime.CRIO), "/etc/containers", Optional.empty()));
+  }
+
   @Test
   void k3sKeepsItsOwnContainerd(@TempDir Path root) throws IOException {
     String directory = "/var/lib/rancher/k3s/agent/etc/containerd";

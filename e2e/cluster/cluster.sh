@@ -118,13 +118,15 @@ EOF
 }
 
 crio_files() { # directory
-  # CRI-O has no restrict_oom_score_adj: runc is given a number that it may write.
+  # What containerd leaves out where it cannot be done: an oom_score_adj below our own (restrict_oom_score_adj), and
+  # limits of huge pages without a hierarchy for them.
   cat >"$1/runc" <<'EOF'
 #!/usr/bin/env bash
 bundle= before=
 for argument; do [ "$before" = --bundle ] && bundle=$argument; before=$argument; done
 if [ -n "$bundle" ]; then
-  config=$(jq -c --argjson least "$(cat /proc/self/oom_score_adj)" '.process.oomScoreAdj |= ([. // 0, $least] | max)' "$bundle/config.json")
+  config=$(jq -c --argjson least "$(cat /proc/self/oom_score_adj)" '.process.oomScoreAdj |= ([. // 0, $least] | max)
+    | del(.linux.resources.hugepageLimits)' "$bundle/config.json")
   printf '%s' "$config" >"$bundle/config.json"
 fi
 exec runc "$@"
@@ -222,10 +224,14 @@ lab_images() {
 import() { # node archive [name] : waits for the runtime; the archive's only image gets that name
   local i found=${3:-}
   if [ -e "$run/node$1/etc/10-crio.conf" ]; then
-    [ -n "$found" ] || found=$(tar -xOf "$2" manifest.json | jq -r '.[0].RepoTags[0]')
+    local form=docker-archive index
+    if index=$(tar -xOf "$2" index.json 2>/dev/null); then
+      form=oci-archive
+      found=${found:-$(jq -r '.manifests[0].annotations["io.containerd.image.name"]' <<<"$index")}
+    fi
     # Not from a pipe: skopeo goes to and fro in an archive.
-    on_node "$1" sh -c 'cat >/tmp/import.tar && skopeo --insecure-policy copy -q docker-archive:/tmp/import.tar "containers-storage:$0" && rm /tmp/import.tar' \
-      "$found" <"$2" >"$run/log/node$1-import.log" 2>&1 || { tail -n 3 "$run/log/node$1-import.log" >&2; die "node$1 did not take $2"; }
+    on_node "$1" sh -c 'cat >/tmp/import.tar && skopeo --insecure-policy copy -q "$0:/tmp/import.tar" "containers-storage:$1" && rm /tmp/import.tar' \
+      $form "$found" <"$2" >"$run/log/node$1-import.log" 2>&1 || { tail -n 3 "$run/log/node$1-import.log" >&2; die "node$1 did not take $2"; }
     return
   fi
   for i in $(seq 100); do on_node "$1" ctr version >/dev/null 2>&1 && break; sleep 0.1; done

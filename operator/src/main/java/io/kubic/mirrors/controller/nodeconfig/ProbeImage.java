@@ -15,6 +15,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.zip.GZIPOutputStream;
 import org.jspecify.annotations.Nullable;
 
@@ -25,11 +27,27 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name as a kubelet is told
  * @param digest that a node must have then
+ * @param platforms digests of what it is made of where it is an index
  */
-record ProbeImage(String name, String digest) {
+record ProbeImage(String name, String digest, Set<String> platforms) {
   private static final String REPOSITORY = "mirror-operator/probe";
   private static final String CONFIG = "application/vnd.oci.image.config.v1+json";
   private static final String LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+  ProbeImage(String name, String digest) {
+    this(name, digest, Set.of());
+  }
+
+  /**
+   * Whether a container was made from this image. Of an index, containerd tells the digest, and
+   * CRI-O that of the platform's manifest. An image that was asked for by its digest is that image,
+   * or a runtime does not take it.
+   *
+   * @param pulled what the runtime tells
+   */
+  boolean is(String pulled) {
+    return digest.equals(pulled) || platforms.contains(pulled) || name.indexOf('@') >= 0;
+  }
 
   /** An archive without a file: two blocks of zeros. */
   private static final byte[] EMPTY_TAR = new byte[1024];
@@ -49,7 +67,7 @@ record ProbeImage(String name, String digest) {
       if (image.digest() != null) {
         return new ProbeImage(named, image.digest());
       }
-      return new ProbeImage(named, resolved(config, registry, store, image));
+      return resolved(config, registry, store, image);
     }
     NodeConfig.Source source =
         config.sources().stream()
@@ -81,7 +99,7 @@ record ProbeImage(String name, String digest) {
         source.source() + "/" + REPOSITORY + (byDigest ? "@" + digest : ":" + tag), digest);
   }
 
-  private static String resolved(
+  private static ProbeImage resolved(
       NodeConfig config, String registry, @Nullable ImageStore store, ImageName image) {
     for (NodeConfig.Source source : config.sources()) {
       String prefix = source.source() + "/";
@@ -91,7 +109,12 @@ record ProbeImage(String name, String digest) {
         String repository = path.get().isEmpty() ? rest : path.get() + "/" + rest;
         return store
             .resolve(repository, image.reference())
-            .map(descriptor -> descriptor.digest().toString())
+            .map(
+                descriptor ->
+                    new ProbeImage(
+                        image.toString(),
+                        descriptor.digest().toString(),
+                        platforms(store, repository, descriptor)))
             .orElseThrow(
                 () ->
                     new InvalidSpecException(
@@ -101,6 +124,14 @@ record ProbeImage(String name, String digest) {
     throw new InvalidSpecException(
         "spec.verify.image",
         "add the image's digest: it is of no source that spec.registryRef mirrors");
+  }
+
+  private static Set<String> platforms(ImageStore store, String repository, Descriptor image) {
+    return MediaTypes.isIndex(image.mediaType())
+        ? store.manifest(repository, image.digest().toString()).children().stream()
+            .map(child -> child.digest().toString())
+            .collect(Collectors.toUnmodifiableSet())
+        : Set.of();
   }
 
   /** Where a source's images are in the registry; empty when they are not. */

@@ -103,9 +103,9 @@ final class PullProbe {
   }
 
   /**
-   * @param digest that the image must have
+   * @param wanted the image that the pod's container must be made from
    */
-  static Verdict verdict(Pod pod, String digest, Instant now) {
+  static Verdict verdict(Pod pod, ProbeImage wanted, Instant now) {
     Duration age =
         pod.getMetadata().getCreationTimestamp() == null
             ? Duration.ZERO
@@ -117,7 +117,7 @@ final class PullProbe {
       String image = container.getImageID();
       if (image != null && !image.isEmpty()) {
         String pulled = image.substring(image.indexOf('@') + 1);
-        return pulled.equals(digest)
+        return wanted.is(pulled)
             ? new Verdict.Pulled()
             : new Verdict.Failed(
                 "the runtime pulled "
@@ -125,7 +125,7 @@ final class PullProbe {
                     + " as "
                     + pulled
                     + " instead of "
-                    + digest
+                    + wanted.digest()
                     + ", which the mirror has: it asked somebody else");
       }
       ContainerState state = container.getState();

@@ -80,7 +80,7 @@ final class PullProof {
         create(PullProbe.pod(config, node, revision, image, settings, owner));
         continue;
       }
-      switch (PullProbe.verdict(probe, image.digest(), now)) {
+      switch (PullProbe.verdict(probe, image, now)) {
         case PullProbe.Verdict.Pending _ -> {}
         case PullProbe.Verdict.Pulled _ -> {
           note(agent, PULLED, image.digest());

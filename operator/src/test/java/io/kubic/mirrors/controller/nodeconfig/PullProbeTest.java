@@ -10,10 +10,18 @@ import io.fabric8.kubernetes.api.model.PodBuilder;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.controller.support.Settings;
 import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
+import io.kubic.mirrors.oci.layout.Checkpoint;
+import io.kubic.mirrors.oci.layout.Disk;
+import io.kubic.mirrors.oci.layout.LayoutStore;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class PullProbeTest {
   private static final Instant NOW = Instant.parse("2026-01-01T00:10:00Z");
@@ -66,13 +74,49 @@ class PullProbeTest {
             failed -> assertThat(failed.message()).contains(OTHER).contains("somebody else"));
   }
 
+  /** containerd tells the digest of the index, CRI-O that of the manifest it took. */
+  @Test
+  void anIndexIsKnownByItsDigestAndByThoseOfItsPlatforms(@TempDir Path directory) {
+    String child =
+        "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"%s\",\"size\":7,"
+                .formatted(OTHER)
+            + "\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}";
+    Manifest index =
+        Manifest.parse(
+            "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[%s]}"
+                .formatted(MediaTypes.OCI_INDEX, child)
+                .getBytes(StandardCharsets.UTF_8),
+            null,
+            "index");
+    LayoutStore mirror =
+        new LayoutStore(
+            "mirror", directory, directory.resolve("staging"), new Disk(Checkpoint.NONE));
+    mirror.putManifest("x/app", index, "1");
+    ProbeImage image =
+        ProbeImage.prepare(
+            NodeConfig.fromJson(
+                """
+                {"name": "mirror", "verify": {"mode": "Pull", "image": "x.example/app:1"},
+                 "sources": [{"source": "x.example", "endpoints": [{"location": "mirror.lan/x"}]}]}
+                """),
+            "mirror.lan",
+            mirror);
+    assertThat(image.name()).isEqualTo("x.example/app:1");
+    assertThat(image.is(index.digest().toString())).isTrue();
+    assertThat(image.is(OTHER)).isTrue();
+    assertThat(image.is(DIGEST)).isFalse();
+    assertThat(new ProbeImage("x.example/app@" + DIGEST, DIGEST).is(OTHER))
+        .as("by its digest it is that one or none")
+        .isTrue();
+  }
+
   @Test
   void aFailedPullIsGivenTimeAndThenBelieved() {
     assertThat(verdict(10, "", "ErrImagePull")).isInstanceOf(PullProbe.Verdict.Pending.class);
     assertThat(verdict(60, "", "ImagePullBackOff")).isInstanceOf(PullProbe.Verdict.Failed.class);
     assertThat(verdict(60, "", "ContainerCreating")).isInstanceOf(PullProbe.Verdict.Pending.class);
     assertThat(verdict(200, "", "ContainerCreating")).isInstanceOf(PullProbe.Verdict.Failed.class);
-    assertThat(PullProbe.verdict(new PodBuilder(made(200)).build(), DIGEST, NOW))
+    assertThat(PullProbe.verdict(new PodBuilder(made(200)).build(), IMAGE, NOW))
         .as("a kubelet that never looked at it")
         .isInstanceOf(PullProbe.Verdict.Failed.class);
   }
@@ -104,7 +148,7 @@ class PullProbeTest {
             .withContainerStatuses(container.build())
             .endStatus()
             .build(),
-        DIGEST,
+        IMAGE,
         NOW);
   }
 

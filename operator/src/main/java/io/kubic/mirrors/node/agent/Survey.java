@@ -24,7 +24,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -318,24 +317,29 @@ final class Survey {
   }
 
   /**
-   * CA files that go one round later than the drop-in that needs them: a running CRI-O goes on with
-   * the former drop-in until its watcher has waited for more changes (server.go, debounceDuration:
-   * 0.2 seconds), and reads the CA at every pull.
+   * CA files that go one round later than the drop-in that names their mirrors: a running CRI-O
+   * goes on with the former drop-in until its watcher has waited for more changes (server.go,
+   * debounceDuration: 0.2 seconds), and reads the CA at every pull.
    */
   private Rendering untilReload(Rendering rendering, Target.Library target, String dropIn)
       throws IOException {
-    Optional<String> content =
-        rendering.files().stream()
-            .filter(file -> file.path().equals(dropIn))
-            .map(NodeFile::content)
-            .findFirst();
-    if (!target.runtimes().contains(Runtime.CRIO) || host.read(dropIn).equals(content)) {
+    Map<String, String> wanted =
+        rendering.files().stream().collect(Collectors.toMap(NodeFile::path, NodeFile::content));
+    String former = host.read(dropIn).orElse("");
+    if (!target.runtimes().contains(Runtime.CRIO) || former.equals(wanted.get(dropIn))) {
       return new Rendering(List.of(), List.of());
     }
-    Set<String> paths = rendering.files().stream().map(NodeFile::path).collect(Collectors.toSet());
+    String directory = target.directory() + "/certs.d";
     return new Rendering(
-        kept(target.directory() + "/certs.d").stream()
-            .filter(file -> !paths.contains(file.path()))
+        kept(directory).stream()
+            .filter(file -> !wanted.containsKey(file.path()))
+            .filter(
+                file -> {
+                  String path = file.path();
+                  String registry = path.substring(directory.length() + 1, path.lastIndexOf('/'));
+                  return former.contains("\"" + registry + "/")
+                      || former.contains("\"" + registry + "\"");
+                })
             .toList(),
         List.of());
   }

@@ -544,13 +544,19 @@ class AgentTest {
   void aRunningCrioFindsTheCaOfItsFormerMirrorUntilItHasReadTheNewFiles() throws Exception {
     put("etc/crio/crio.conf.d/10.conf", "[crio.image]\nauto_reload_registries = true\n");
     String former = "etc/containers/certs.d/10.96.1.2:5000/mirror-operator.crt";
-    configure("NeverContactSource", ", \"authorities\": {\"10.96.1.2:5000\": \"" + pem() + "\"}");
+    String another = "etc/containers/certs.d/x.example/mirror-operator.crt";
+    String authorities =
+        "{\"10.96.1.2:5000\": \"" + pem() + "\", \"x.example\": \"" + pem() + "\"}";
+    configure("NeverContactSource", ", \"authorities\": " + authorities);
     assertThat(round().ready()).isTrue();
+    assertThat(host().resolve(another)).exists();
+    configure("NeverContactSource", ", \"authorities\": {\"10.96.1.2:5000\": \"" + pem() + "\"}");
     Path config = directory.resolve("nodeconfig.json");
     Files.writeString(config, Files.readString(config).replace("10.96.1.2", "10.96.1.3"));
     assertThat(round().ready()).isTrue();
     assertThat(text(DROP_IN)).contains("10.96.1.3").doesNotContain("10.96.1.2");
     assertThat(host().resolve(former)).exists();
+    assertThat(host().resolve(another)).as("no mirror of the former files").doesNotExist();
     assertThat(host().resolve("etc/containerd/certs.d/10.96.1.2:5000"))
         .as("containerd reads everything at every pull")
         .doesNotExist();

@@ -126,16 +126,16 @@ class CrioIT {
   @Test
   void logsInAtTheMirrorWithTheFileOfTheAgent() throws Exception {
     Node node = new Node(true);
-    node.configure(source(closed), authority(closed, theirs));
-    node.round();
-    Lab.eventually(
-        LIMIT, "the mirror is asked", () -> node.pull("4").contains("authentication required"));
     Files.writeString(
         node.directory.resolve("logins.json"),
         Registries.dockerConfig(closed, Registries.PASSWORD));
     node.configure(source(closed), authority(closed, theirs) + ", \"credentials\": \"1\"");
     NodeState state = node.round();
     assertThat(state.ready()).as(state.toJson()).isTrue();
+    node.pulls("4");
+    Files.delete(node.host.resolve("run/containers/0/auth.json"));
+    assertThat(node.pull("4")).contains("authentication required");
+    node.round();
     assertThat(node.pull("4")).as("at once").isEmpty();
   }
 

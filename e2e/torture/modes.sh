@@ -200,6 +200,10 @@ credentials() {
 
   begin "a new password"
   local old; old=$(header 1)
+  # Two passwords at most are valid: one that is on its way out is waited for.
+  k patch mirrorregistry mirror --type merge -p '{"spec":{"auth":{"passwordRotation":{"overlap":"5m"}}}}' >/dev/null
+  one_password() { [ "$(member mirror-registry-passwords pull | jq length)" = 1 ]; }
+  until_true 420 "one password" one_password
   k annotate mirrorregistry mirror --overwrite "mirrors.kubic.io/rotate-passwords=$(date -u +%FT%TZ)" >/dev/null
   nudge=look_again; until_true 420 "the new login on all nodes" all new_header "$old"; nudge=
   until_true 240 "a configuration that is settled" settled

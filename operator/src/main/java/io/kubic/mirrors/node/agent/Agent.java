@@ -232,7 +232,8 @@ public final class Agent {
       }
     }
     MirrorWatch watch = Objects.requireNonNull(mirrors);
-    watch.look(journal);
+    boolean direct = Target.anyDirect(targets);
+    watch.look(journal, direct);
     Set<Location> withdrawn = watch.withdrawn();
     if (!journal.hash().equals(current.hash())) {
       Optional<String> waiting = watch.unprovenSource();
@@ -243,8 +244,7 @@ public final class Agent {
     }
     boolean once = journal.hash().equals(current.hash());
     if (!once) {
-      watch.prove(
-          current.authorities(), targets.stream().anyMatch(Target.Registries.class::isInstance));
+      watch.prove(current.authorities(), direct);
       Optional<String> refused = watch.noEntry();
       if (refused.isPresent()) {
         return state(

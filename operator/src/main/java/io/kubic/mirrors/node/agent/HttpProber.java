@@ -14,6 +14,11 @@ import java.net.Socket;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.security.cert.X509Certificate;
@@ -158,6 +163,24 @@ public final class HttpProber implements Prober {
               : new Sight.Refused(
                   repository + ":" + image.reference() + ": " + said(endpoint, manifest));
         });
+  }
+
+  /** The second number of schedstat: nanoseconds on a run queue (sched-stats.rst of the kernel). */
+  @Override
+  public Duration starved() {
+    long nanos = 0;
+    try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
+      for (Path thread : threads) {
+        try {
+          nanos += Long.parseLong(Files.readString(thread.resolve("schedstat")).split(" ")[1]);
+        } catch (NoSuchFileException e) {
+          continue; // it has ended, or the kernel keeps no such account
+        }
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      return Duration.ZERO;
+    }
+    return Duration.ofNanos(nanos);
   }
 
   private interface Look {

@@ -44,6 +44,9 @@ final class MirrorWatch {
   /** Between looks at a mirror about which something is about to be decided. */
   private static final Duration UNDECIDED = Duration.ofSeconds(1);
 
+  /** Waiting for a CPU, in a look whose failure then says nothing of the mirror. */
+  private static final Duration STARVED = Duration.ofSeconds(1);
+
   private final NodeConfig config;
   private final PullCredentials credentials;
   private final Prober prober;
@@ -109,8 +112,13 @@ final class MirrorWatch {
         .flatMap(Prober.Sight::problem);
   }
 
-  /** Looks at every registry, all at once, when it is time. */
-  void look(Journal journal) throws InterruptedException {
+  /**
+   * Looks at every registry, all at once, when it is time. One that is out of the files comes back
+   * to them only when it lets this node in.
+   *
+   * @param direct whether a runtime sends credentials with each request
+   */
+  void look(Journal journal, boolean direct) throws InterruptedException {
     Instant last = looked;
     if (last != null
         && Duration.between(last, clock.instant()).plusMillis(500).compareTo(interval()) < 0) {
@@ -122,6 +130,7 @@ final class MirrorWatch {
       registries.putIfAbsent(endpoint.location().registry(), endpoint);
     }
     health.keep(registries.keySet());
+    Duration before = prober.starved();
     for (String registry : registries.keySet()) {
       boolean used =
           journal.files().entrySet().stream()
@@ -137,12 +146,20 @@ final class MirrorWatch {
     Map<String, Prober.Sight> sights =
         all(
             registries,
-            endpoint ->
-                prober.look(endpoint, config.authorities().get(endpoint.location().registry())));
+            endpoint -> {
+              String registry = endpoint.location().registry();
+              String authorities = config.authorities().get(registry);
+              return health.isOut(registry) && config.verify().mode() != VerifyMode.None
+                  ? prober.resolve(endpoint, authorities, null, login(endpoint, direct))
+                  : prober.look(endpoint, authorities);
+            });
+    boolean starved = prober.starved().minus(before).compareTo(STARVED) > 0;
     Map<String, String> silent = new TreeMap<>();
     sights.forEach(
         (registry, sight) -> {
-          health.saw(registry, sight.problem().isEmpty());
+          if (sight.problem().isEmpty() || !starved) {
+            health.saw(registry, sight.problem().isEmpty());
+          }
           sight.problem().ifPresent(problem -> silent.put(registry, problem));
         });
     dark = silent;
@@ -191,7 +208,7 @@ final class MirrorWatch {
         }
       }
     }
-    prove(trusted, targets.stream().anyMatch(Target.Registries.class::isInstance));
+    prove(trusted, Target.anyDirect(targets));
   }
 
   /**
@@ -238,10 +255,7 @@ final class MirrorWatch {
                     endpoint,
                     trusted.get(endpoint.location().registry()),
                     images.get(endpoint.location()),
-                    credentials
-                        .basic(endpoint.location())
-                        .map(basic -> new Prober.Login(basic, direct))
-                        .orElse(null)))
+                    login(endpoint, direct)))
         .forEach(
             (location, sight) -> {
               if (sight.problem().isPresent()) {
@@ -250,6 +264,13 @@ final class MirrorWatch {
             });
     refusals = refused;
     proven = clock.instant();
+  }
+
+  private Prober.@Nullable Login login(Endpoint endpoint, boolean direct) {
+    return credentials
+        .basic(endpoint.location())
+        .map(basic -> new Prober.Login(basic, direct))
+        .orElse(null);
   }
 
   /** The part of an image's name that is appended to an endpoint of the source. */

@@ -2,6 +2,7 @@ package io.kubic.mirrors.node.agent;
 
 import io.kubic.mirrors.node.ImageName;
 import io.kubic.mirrors.node.NodeConfig.Endpoint;
+import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -42,6 +43,15 @@ public interface Prober {
       @Nullable String authorities,
       @Nullable ImageName image,
       @Nullable Login login);
+
+  /**
+   * How long threads of this process were ready to run and had no CPU, all together, since it
+   * started: whoever was not let run cannot say that somebody else did not answer. 0 where the
+   * system does not tell.
+   */
+  default Duration starved() {
+    return Duration.ZERO;
+  }
 
   /**
    * How a runtime logs in.

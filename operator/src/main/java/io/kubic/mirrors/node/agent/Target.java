@@ -54,6 +54,11 @@ public sealed interface Target {
     }
   }
 
+  /** Whether one of them sends credentials with each request to a registry, as containerd does. */
+  static boolean anyDirect(List<Target> targets) {
+    return targets.stream().anyMatch(Registries.class::isInstance);
+  }
+
   /** The name its users use. */
   static String runtimeName(Runtime runtime) {
     return runtime.name().toLowerCase(java.util.Locale.ROOT);

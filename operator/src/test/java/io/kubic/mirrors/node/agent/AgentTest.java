@@ -40,6 +40,8 @@ class AgentTest {
   private HostCommand commands = line -> new HostCommand.Result(1, "none");
   private boolean mirrorAnswers = true;
   private boolean mirrorLetsIn = true;
+  private Duration starvation = Duration.ZERO;
+  private Duration starved = Duration.ZERO;
   private Prober.@Nullable Login asked;
   private Instant now = Instant.parse("2026-01-01T00:00:00Z");
   private @Nullable Agent agent;
@@ -113,6 +115,21 @@ class AgentTest {
     round();
     assertThat(round().ready()).isTrue();
     assertThat(host().resolve(HOSTS)).exists();
+  }
+
+  @Test
+  void anAgentThatHadNoCpuDoesNotSayThatAMirrorDidNotAnswer() throws Exception {
+    round();
+    mirrorAnswers = false;
+    starvation = Duration.ofSeconds(2);
+    for (int i = 0; i < 5; i++) {
+      assertThat(round().withdrawn()).isEmpty();
+      assertThat(host().resolve(HOSTS)).exists();
+    }
+    starvation = Duration.ofMillis(20);
+    round();
+    round();
+    assertThat(round().withdrawn()).isNotEmpty();
   }
 
   @Test
@@ -453,6 +470,24 @@ class AgentTest {
   }
 
   @Test
+  void aMirrorThatWasAwayComesBackOnlyWhenItLetsTheNodeIn() throws Exception {
+    mirrorAnswers = false;
+    login("d3Jvbmc6d3Jvbmc=", "1");
+    assertThat(round().withdrawn()).isNotEmpty();
+    mirrorAnswers = true;
+    mirrorLetsIn = false;
+    for (int i = 0; i < 5; i++) {
+      assertThat(round().withdrawn()).isNotEmpty();
+      assertThat(host().resolve(HOSTS)).doesNotExist();
+    }
+    assertThat(round().message()).contains("no entry");
+    mirrorLetsIn = true;
+    round();
+    assertThat(round().withdrawn()).isEmpty();
+    assertThat(text(HOSTS)).contains("Authorization");
+  }
+
+  @Test
   void whatK3sMakesOfItsRegistriesYamlIsNamed() throws Exception {
     Files.delete(host().resolve("etc/containerd/config.toml"));
     String k3s = "var/lib/rancher/k3s/agent/etc/containerd";
@@ -705,7 +740,13 @@ class AgentTest {
   private final class Fake implements Prober {
     @Override
     public Sight look(Endpoint endpoint, @Nullable String authorities) {
+      starved = starved.plus(starvation);
       return mirrorAnswers ? new Sight.Good() : new Sight.Unreachable("no answer");
+    }
+
+    @Override
+    public Duration starved() {
+      return starved;
     }
 
     @Override

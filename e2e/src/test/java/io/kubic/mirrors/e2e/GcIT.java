@@ -128,6 +128,8 @@ class GcIT {
             int last = Math.min(first + COLLECTIONS, collections);
             try {
               registry(directory.resolve("from-" + first), archive, graphs, seed, first, last);
+              // A long run that somebody ends has told what it saw.
+              System.out.printf("gc so far, -Dmirror.seed=%d: %s%n", seed, figures);
             } catch (Exception | AssertionError e) {
               figures.broken.compareAndSet(null, e);
             }

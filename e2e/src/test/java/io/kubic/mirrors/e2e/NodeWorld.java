@@ -1,5 +1,7 @@
 package io.kubic.mirrors.e2e;
 
+import io.fabric8.kubernetes.api.model.ContainerState;
+import io.fabric8.kubernetes.api.model.ContainerStateBuilder;
 import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
 import io.fabric8.kubernetes.api.model.NodeBuilder;
@@ -53,8 +55,8 @@ final class NodeWorld implements AutoCloseable {
   /** Nodes on which an agent with a configuration (not one that holds) never becomes ready. */
   final Set<String> broken = ConcurrentHashMap.newKeySet();
 
-  /** What a node pulls when it is told to pull a probe. */
-  final Map<String, String> pulls = new ConcurrentHashMap<>();
+  /** Nodes that cannot pull a probe. */
+  final Set<String> pullless = ConcurrentHashMap.newKeySet();
 
   /** Nodes in the order in which their agents got a configuration for the first time. */
   final Set<String> order = java.util.Collections.synchronizedSet(new LinkedHashSet<>());
@@ -354,32 +356,44 @@ final class NodeWorld implements AutoCloseable {
   /** The container ends at once, as its command is no program; it was made from the image. */
   private void pull(Pod probe) {
     String image = probe.getSpec().getContainers().getFirst().getImage();
-    String digest =
-        pulls.getOrDefault(probe.getSpec().getNodeName(), image.substring(image.indexOf('@') + 1));
+    boolean pulled = !pullless.contains(probe.getSpec().getNodeName());
     if (probe.getStatus() != null && !probe.getStatus().getContainerStatuses().isEmpty()) {
       return;
     }
     probe.setStatus(
         new PodBuilder()
             .withNewStatus()
-            .withPhase("Failed")
+            .withPhase(pulled ? "Failed" : "Pending")
             .addNewContainerStatus()
             .withName("probe")
             .withImage(image)
-            .withImageID(image.substring(0, image.indexOf('@')) + "@" + digest)
+            .withImageID(pulled ? image : "")
             .withReady(false)
             .withRestartCount(0)
-            .withNewState()
-            .withNewTerminated()
-            .withExitCode(128)
-            .withReason("StartError")
-            .endTerminated()
-            .endState()
+            .withState(pulled ? notStarted() : notPulled())
             .endContainerStatus()
             .endStatus()
             .build()
             .getStatus());
     admin.resource(probe).updateStatus();
+  }
+
+  private static ContainerState notStarted() {
+    return new ContainerStateBuilder()
+        .withNewTerminated()
+        .withExitCode(128)
+        .withReason("StartError")
+        .endTerminated()
+        .build();
+  }
+
+  private static ContainerState notPulled() {
+    return new ContainerStateBuilder()
+        .withNewWaiting()
+        .withReason("ErrImagePull")
+        .withMessage("connection refused")
+        .endWaiting()
+        .build();
   }
 
   @Override

@@ -335,7 +335,15 @@ public final class NodeConfigReconciler
     if (settled) {
       forgetOld(config, payload, context);
     }
-    return update(config, next, settled ? LOOK_AGAIN : LOOK_SOON);
+    return update(
+        config, next, settled && !hasMore(config.getSpec(), daemonSet) ? LOOK_AGAIN : LOOK_SOON);
+  }
+
+  /** Whether agents still have a directory that they only kept to take back what they did there. */
+  private static boolean hasMore(NodeRegistryConfigSpec spec, DaemonSet daemonSet) {
+    return AgentResources.mounts(daemonSet, HostMount.ROOT) && !AgentResources.wantsWholeHost(spec)
+        || AgentResources.mounts(daemonSet, HostMount.LOGINS)
+            && spec.credentialsSecretRef() == null;
   }
 
   /** Agents that are there already are to let go of their nodes; what they wrote stays. */

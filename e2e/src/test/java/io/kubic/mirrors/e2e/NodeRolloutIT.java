@@ -91,9 +91,6 @@ class NodeRolloutIT {
       world.pullless.add(world.nodes.get(1));
       world.apply("rollout-pull", QUICK + verify);
       Lab.eventually(
-          SOON, "the second has its turn", () -> world.order.contains(world.nodes.get(1)));
-      world.pass(Duration.ofMinutes(1));
-      Lab.eventually(
           SOON,
           "the second node is told",
           () ->

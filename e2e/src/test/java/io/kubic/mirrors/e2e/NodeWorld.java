@@ -363,7 +363,9 @@ final class NodeWorld implements AutoCloseable {
     probe.setStatus(
         new PodBuilder()
             .withNewStatus()
-            .withPhase(pulled ? "Failed" : "Pending")
+            // Also where it waits: a pod that has ended goes at once, without the kubelet that is
+            // not here.
+            .withPhase("Failed")
             .addNewContainerStatus()
             .withName("probe")
             .withImage(image)

@@ -44,6 +44,7 @@ wall() {
   local ip port; ip=$(field '{.status.endpoint.url}' | sed -E 's,https://(.*):.*,\1,') port=$(field '{.status.endpoint.url}' | sed 's,.*:,,')
   on_node "$1" nft "add table ip modes; add chain ip modes out { type filter hook output priority -300; }; add rule ip modes out ip daddr $ip tcp dport $port reject with tcp reset"
 }
+# It may be open: at the end, and where a stage was not reached.
 open() { on_node "$1" nft delete table ip modes 2>/dev/null || true; }
 # Who waits longest has the next turn: all but this one have a younger agent.
 next_is() {
@@ -152,7 +153,7 @@ without() { # a directory of hosts without the login: is it the login that lets 
 }
 with() { on_node "$1" ctr -n nologin images pull --local --hosts-dir $certs registry.opensuse.org/kubic/pause:3.1 >/dev/null 2>&1; }
 podman_pulls() { on_node "$1" sh -c "podman --storage-driver vfs --root /tmp/modes --runroot /tmp/modes-run pull -q registry.opensuse.org/kubic/pause:3.1" >/dev/null 2>&1; }
-secrets_shown() { # the password and its header, wherever somebody without access to Secrets could read
+secrets_shown() { # the password and its header, wherever somebody without access to Secrets could read; grep -c ends with 1 at 0
   (umask 077; { member mirror-registry-pull password; echo; header 1; } >"$work/secrets")
   { kubectl get noderegistryconfig mirror -o yaml; kubectl -n $agents get configmaps,daemonsets,pods,events -o yaml
     for p in $(kubectl -n $agents get pods -o name); do kubectl -n $agents logs "$p" --tail=-1; done
@@ -255,6 +256,7 @@ END
 no_service() {
   on_node "$1" sh -c '[ ! -p /run/lab-asks ] || timeout 2 sh -c "echo end >/run/lab-asks"; rm -rf /run/systemd /run/lab-asks /run/lab-asked /usr/local/sbin/systemctl /usr/local/sbin/containerd'
 }
+# How often; grep -c ends with 1 at 0, and the rule compares the number.
 asked() { on_node "$1" grep -c "^restart containerd" /run/lab-asked || true; }
 asked_is() { [ "$(asked "$1")" = "$2" ]; }
 containers() { on_node "$1" crictl ps -o json 2>/dev/null | jq -r '.containers[] | select(.metadata.name != "agent") | .id' | sort; }
@@ -334,6 +336,7 @@ runtime() {
 # The upstream is gone, so that a pull proves the mirror; where a stage needs it, it starts it.
 upstream stop
 pulls_begin
+# At the end all of it is tried, whatever of it is not there.
 trap 'open $victim; no_service $victim || true; touch "$work/stop"; wait "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
 sleep 5
 for stage in "$@"; do

@@ -25,6 +25,7 @@ failure=$out/failure failures=$out/failures
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN{printf "%.1f", b-a}'; }
 row() { printf '%-52s %8s s\n' "$1" "$2"; }
+# The image need not be there.
 forget() { node "$1" crictl --runtime-endpoint "$socket" rmi "$image" >/dev/null 2>&1 || true; }
 pull() { # node
   forget "$1"
@@ -112,6 +113,7 @@ left() { local n; for n in $(nodes_of_lab); do node "$n" find /etc/containerd /e
 nothing_left() { [ -z "$(left)" ]; }
 row "the changes taken back on all nodes after" "$(until_ 300 nothing_left)"
 left | head -n 5
+# grep -c ends with 1 when it counts 0, which is what is hoped for.
 printf '%-52s %8s\n' "changes of mirrors and CA" "$i" \
   "pulls by $runtime" "$(wc -l <"$out/runtime")" "  of them failed" "$(grep -c FAILED "$out/runtime" || true)" \
   "pulls by podman" "$(wc -l <"$out/podman")" "  of them failed" "$(grep -c FAILED "$out/podman" || true)" \

@@ -8,6 +8,7 @@ import java.net.http.HttpClient;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
@@ -118,8 +119,8 @@ final class Lab {
     }
   }
 
-  /** A client that trusts one authority and follows no redirect. */
-  static HttpClient trusting(X509Certificate authority) throws Exception {
+  /** TLS that trusts one authority. */
+  static SSLContext trust(X509Certificate authority) throws GeneralSecurityException, IOException {
     KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
     store.load(null);
     store.setCertificateEntry("ca", authority);
@@ -128,8 +129,14 @@ final class Lab {
     trust.init(store);
     SSLContext context = SSLContext.getInstance("TLS");
     context.init(null, trust.getTrustManagers(), null);
+    return context;
+  }
+
+  /** A client that trusts one authority and follows no redirect. */
+  static HttpClient trusting(X509Certificate authority)
+      throws GeneralSecurityException, IOException {
     return HttpClient.newBuilder()
-        .sslContext(context)
+        .sslContext(trust(authority))
         .followRedirects(HttpClient.Redirect.NEVER)
         .version(HttpClient.Version.HTTP_1_1)
         .build();

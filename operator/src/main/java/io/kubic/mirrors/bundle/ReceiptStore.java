@@ -1,16 +1,16 @@
 package io.kubic.mirrors.bundle;
 
+import io.kubic.mirrors.oci.BlobContent;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.EmptyJson;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -88,9 +88,10 @@ public final class ReceiptStore {
   /** Keeps a receipt as the last one. */
   void put(String series, Kept receipt) {
     String repository = repository(series);
-    Descriptor config = blob(repository, "{}".getBytes(StandardCharsets.US_ASCII));
-    Descriptor layer = blob(repository, receipt.bytes());
-    Map<String, Object> content = new TreeMap<>(describe(layer, TYPE));
+    Descriptor layer = new Descriptor(TYPE, Digest.of(receipt.bytes()), receipt.bytes().length);
+    target.putBlob(repository, EmptyJson.DESCRIPTOR, null, EmptyJson.CONTENT);
+    target.putBlob(repository, layer, null, BlobContent.of(receipt.bytes()));
+    Map<String, Object> content = new TreeMap<>(describe(layer));
     if (receipt.signature() != null) {
       content.put("annotations", Map.of(SIGNATURE, receipt.signature().strip()));
     }
@@ -98,7 +99,7 @@ public final class ReceiptStore {
     root.put("schemaVersion", 2);
     root.put("mediaType", MediaTypes.OCI_MANIFEST);
     root.put("artifactType", TYPE);
-    root.put("config", describe(config, MediaTypes.OCI_EMPTY));
+    root.put("config", describe(EmptyJson.DESCRIPTOR));
     root.put("layers", new Object[] {content});
     target.putManifest(
         repository,
@@ -106,17 +107,8 @@ public final class ReceiptStore {
         TAG);
   }
 
-  private Descriptor blob(String repository, byte[] bytes) {
-    Descriptor blob = new Descriptor("application/octet-stream", Digest.of(bytes), bytes.length);
-    target.putBlob(
-        repository,
-        blob,
-        null,
-        offset -> new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset));
-    return blob;
-  }
-
-  private static Map<String, Object> describe(Descriptor blob, String type) {
-    return Map.of("mediaType", type, "digest", blob.digest().toString(), "size", blob.size());
+  private static Map<String, Object> describe(Descriptor blob) {
+    return Map.of(
+        "mediaType", blob.mediaType(), "digest", blob.digest().toString(), "size", blob.size());
   }
 }

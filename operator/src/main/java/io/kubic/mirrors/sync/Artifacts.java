@@ -1,20 +1,19 @@
 package io.kubic.mirrors.sync;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kubic.mirrors.oci.BlobContent;
 import io.kubic.mirrors.oci.BlobVerifier;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.EmptyJson;
 import io.kubic.mirrors.oci.ImageSource;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Map;
@@ -27,7 +26,6 @@ import java.util.TreeMap;
  * after all that it names is there: a reader sees the old document or the new one.
  */
 final class Artifacts {
-  private static final byte[] EMPTY = "{}".getBytes(UTF_8);
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   private Artifacts() {}
@@ -39,10 +37,6 @@ final class Artifacts {
    */
   record Artifact(
       String repository, String type, byte[] document, Map<String, String> annotations) {
-    private Descriptor config() {
-      return new Descriptor(MediaTypes.OCI_EMPTY, Digest.of(EMPTY), EMPTY.length);
-    }
-
     private Descriptor layer() {
       return new Descriptor(type, Digest.of(document), document.length);
     }
@@ -50,7 +44,7 @@ final class Artifacts {
     Manifest manifest() {
       ObjectNode root = JSON.createObjectNode().put("schemaVersion", 2);
       root.put("mediaType", MediaTypes.OCI_MANIFEST).put("artifactType", type);
-      describe(root.putObject("config"), config());
+      describe(root.putObject("config"), EmptyJson.DESCRIPTOR);
       describe(root.putArray("layers").addObject(), layer());
       if (!annotations.isEmpty()) {
         ObjectNode node = root.putObject("annotations");
@@ -70,10 +64,11 @@ final class Artifacts {
   }
 
   static Manifest write(ImageStore store, Artifact artifact, String tag) {
-    put(store, artifact.repository(), artifact.config(), EMPTY);
-    put(store, artifact.repository(), artifact.layer(), artifact.document());
+    String repository = artifact.repository();
+    store.putBlob(repository, EmptyJson.DESCRIPTOR, null, EmptyJson.CONTENT);
+    store.putBlob(repository, artifact.layer(), null, BlobContent.of(artifact.document()));
     Manifest manifest = artifact.manifest();
-    store.putManifest(artifact.repository(), manifest, tag);
+    store.putManifest(repository, manifest, tag);
     return manifest;
   }
 
@@ -117,14 +112,6 @@ final class Artifacts {
     } catch (IOException e) {
       throw new RegistryException(Reason.ConnectionFailed, object, "cannot be read", e);
     }
-  }
-
-  private static void put(ImageStore store, String repository, Descriptor blob, byte[] bytes) {
-    store.putBlob(
-        repository,
-        blob,
-        null,
-        offset -> new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset));
   }
 
   static void describe(ObjectNode node, Descriptor descriptor) {

@@ -2,16 +2,14 @@ package io.kubic.mirrors.upkeep;
 
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.EmptyJson;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
-import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -95,9 +93,6 @@ public final class GarbageCollection {
   /** Each costs a look at the whole registry. */
   private static final int MOST_WITHOUT_LAYERS = 100;
 
-  /** The empty JSON of OCI: where no manifest names it, the sweep takes it away again. */
-  private static final byte[] EMPTY = "{}".getBytes(StandardCharsets.UTF_8);
-
   private static final int MIN_GUARDED = 20;
 
   private final ImageStore registry;
@@ -155,13 +150,8 @@ public final class GarbageCollection {
           throw e;
         }
         progress.accept("giving " + e.repository() + " an empty layer: it has none at all");
-        var _ =
-            registry.putBlob(
-                e.repository(),
-                new Descriptor(MediaTypes.OCI_EMPTY, Digest.of(EMPTY), EMPTY.length),
-                null,
-                offset ->
-                    new ByteArrayInputStream(EMPTY, (int) offset, EMPTY.length - (int) offset));
+        // Where no manifest names it, the sweep takes it away again.
+        var _ = registry.putBlob(e.repository(), EmptyJson.DESCRIPTOR, null, EmptyJson.CONTENT);
       }
     }
   }

@@ -6,6 +6,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -13,10 +14,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 
 /**
  * Distribution's own program, run beside the registry on the same storage: its {@code
@@ -99,10 +102,25 @@ public record RegistryProgram(Path binary, Path config) {
     } catch (IOException e) {
       throw new UpkeepException("the registry's program cannot be run: " + e.getMessage(), e);
     }
-    Output output = new Output(process);
-    Thread reader = Thread.ofVirtual().start(output);
-    LastLine complaint = new LastLine(process.getErrorStream());
-    Thread listener = Thread.ofVirtual().start(complaint);
+    StringBuilder output = new StringBuilder();
+    Thread reader =
+        read(
+            process.getInputStream(),
+            line -> {
+              // Blobs by repository are most of it, and say nothing that is needed.
+              if (!line.contains(": marking blob ")) {
+                output.append(line).append('\n');
+              }
+            });
+    AtomicReference<String> complaint = new AtomicReference<>("");
+    Thread listener =
+        read(
+            process.getErrorStream(),
+            line -> {
+              if (!line.isBlank()) {
+                complaint.set(line.strip());
+              }
+            });
     try {
       while (!process.waitFor(100, TimeUnit.MILLISECONDS)) {
         check.run();
@@ -117,9 +135,9 @@ public record RegistryProgram(Path binary, Path config) {
       process.destroyForcibly();
     }
     if (process.exitValue() != 0) {
-      throw failed(process.exitValue(), complaint.text());
+      throw failed(process.exitValue(), Objects.requireNonNull(complaint.get()));
     }
-    return output.text();
+    return output.toString();
   }
 
   /** Why it ended, by the last line that it printed. */
@@ -140,65 +158,17 @@ public record RegistryProgram(Path binary, Path config) {
     return new UpkeepException(message);
   }
 
-  /** The end of what the program complains of, read as it comes. */
-  private static final class LastLine implements Runnable {
-    private final InputStream in;
-    private volatile String text = "";
-
-    LastLine(InputStream in) {
-      this.in = in;
-    }
-
-    @Override
-    public void run() {
-      try (BufferedReader reader =
-          new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
-        for (@Nullable String line = reader.readLine(); line != null; line = reader.readLine()) {
-          if (!line.isBlank()) {
-            text = line.strip();
-          }
-        }
-      } catch (IOException e) {
-        // The program was ended.
-      }
-    }
-
-    String text() {
-      return text;
-    }
-  }
-
-  /** What the program prints, read as it comes so that it never waits for us. */
-  private static final class Output implements Runnable {
-    private final Process process;
-    private final StringBuilder text = new StringBuilder();
-
-    Output(Process process) {
-      this.process = process;
-    }
-
-    @Override
-    public void run() {
-      try (BufferedReader reader =
-          new BufferedReader(
-              new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
-        for (@Nullable String line = reader.readLine(); line != null; line = reader.readLine()) {
-          // Blobs by repository are most of it, and say nothing that is needed.
-          if (!line.contains(": marking blob ")) {
-            synchronized (text) {
-              text.append(line).append('\n');
-            }
-          }
-        }
-      } catch (IOException e) {
-        // The program was ended; what is missing is noticed by who reads the text.
-      }
-    }
-
-    String text() {
-      synchronized (text) {
-        return text.toString();
-      }
-    }
+  /** Reads what the program prints as it comes, so that it never waits for us. */
+  private static Thread read(InputStream in, Consumer<String> line) {
+    return Thread.ofVirtual()
+        .start(
+            () -> {
+              try (BufferedReader reader =
+                  new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
+                reader.lines().forEach(line);
+              } catch (IOException | UncheckedIOException e) {
+                // The program was ended; what is missing is noticed by who reads the text.
+              }
+            });
   }
 }

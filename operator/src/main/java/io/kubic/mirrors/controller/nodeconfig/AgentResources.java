@@ -332,6 +332,15 @@ final class AgentResources {
                 volume.getHostPath() != null && volume.getHostPath().getPath().equals(directory));
   }
 
+  /** Whether a configuration asks for a directory that agents do not have otherwise. */
+  static boolean wants(NodeRegistryConfigSpec spec, String directory) {
+    return switch (directory) {
+      case HostMount.ROOT -> wantsWholeHost(spec);
+      case HostMount.LOGINS -> spec.credentialsSecretRef() != null;
+      default -> throw new IllegalArgumentException(directory);
+    };
+  }
+
   /** Whether a configuration needs programs of the host. */
   static boolean wantsWholeHost(NodeRegistryConfigSpec spec) {
     return spec.trust().systemStore() || spec.runtimeRestart() == RuntimeRestart.IfRequired;

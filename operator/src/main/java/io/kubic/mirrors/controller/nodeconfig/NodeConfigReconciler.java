@@ -56,6 +56,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -341,9 +342,11 @@ public final class NodeConfigReconciler
 
   /** Whether agents still have a directory that they only kept to take back what they did there. */
   private static boolean hasMore(NodeRegistryConfigSpec spec, DaemonSet daemonSet) {
-    return AgentResources.mounts(daemonSet, HostMount.ROOT) && !AgentResources.wantsWholeHost(spec)
-        || AgentResources.mounts(daemonSet, HostMount.LOGINS)
-            && spec.credentialsSecretRef() == null;
+    return Stream.of(HostMount.ROOT, HostMount.LOGINS)
+        .anyMatch(
+            directory ->
+                AgentResources.mounts(daemonSet, directory)
+                    && !AgentResources.wants(spec, directory));
   }
 
   /** Agents that are there already are to let go of their nodes; what they wrote stays. */
@@ -477,10 +480,8 @@ public final class NodeConfigReconciler
             config.getSpec(),
             payload,
             ClusterNode.runtimes(config.getSpec().runtimes(), selected),
-            config.getSpec().credentialsSecretRef() != null
-                || keeps(HostMount.LOGINS, config, payload),
-            AgentResources.wantsWholeHost(config.getSpec())
-                || keeps(HostMount.ROOT, config, payload),
+            has(HostMount.LOGINS, config, payload),
+            has(HostMount.ROOT, config, payload),
             selected.stream()
                 .filter(node -> node.unsupported().isPresent())
                 .map(ClusterNode::name)
@@ -491,12 +492,14 @@ public final class NodeConfigReconciler
   }
 
   /**
-   * Whether agents have a directory of their nodes that they no longer need: whoever had it keeps
-   * it until all nodes have what comes after. Without it an agent could not take back what it did
-   * there.
+   * Whether agents have a directory of their nodes: those that the configuration asks for, and
+   * whoever had one keeps it until all nodes have what comes after. Without it an agent could not
+   * take back what it did there.
    */
-  private boolean keeps(
-      String directory, NodeRegistryConfig config, AgentResources.Payload payload) {
+  private boolean has(String directory, NodeRegistryConfig config, AgentResources.Payload payload) {
+    if (AgentResources.wants(config.getSpec(), directory)) {
+      return true;
+    }
     NodeRegistryConfigStatus status = config.getStatus();
     boolean settled =
         status != null

@@ -4,12 +4,12 @@ import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Pull;
 import io.kubic.mirrors.node.ImageName;
 import io.kubic.mirrors.node.NodeConfig;
+import io.kubic.mirrors.oci.BlobContent;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -176,7 +176,7 @@ record ProbeImage(String name, String digest, Set<String> platforms) {
           repository,
           new Descriptor(type, Digest.of(bytes), bytes.length),
           null,
-          offset -> new ByteArrayInputStream(bytes, (int) offset, bytes.length - (int) offset));
+          BlobContent.of(bytes));
     }
 
     private static String described(String type, byte[] bytes) {

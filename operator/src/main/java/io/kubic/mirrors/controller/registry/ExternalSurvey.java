@@ -2,13 +2,13 @@ package io.kubic.mirrors.controller.registry;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.Capabilities;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus.Capability;
+import io.kubic.mirrors.oci.BlobContent;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.RegistryException;
-import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.function.Supplier;
 
@@ -47,9 +47,9 @@ final class ExternalSurvey {
     Capability mount =
         tried(
             () -> {
-              store.putBlob(REPOSITORY, blob, null, offset -> bytes(config, offset));
+              store.putBlob(REPOSITORY, blob, null, BlobContent.of(config));
               ImageStore.BlobWrite second =
-                  store.putBlob(OTHER, blob, REPOSITORY, offset -> bytes(config, offset));
+                  store.putBlob(OTHER, blob, REPOSITORY, BlobContent.of(config));
               return second != ImageStore.BlobWrite.WRITTEN;
             });
     Manifest sparse =
@@ -121,10 +121,6 @@ final class ExternalSurvey {
 
   private static Manifest manifest(String json) {
     return Manifest.parse(json.getBytes(StandardCharsets.UTF_8), null, "probe");
-  }
-
-  private static ByteArrayInputStream bytes(byte[] content, long offset) {
-    return new ByteArrayInputStream(content, (int) offset, content.length - (int) offset);
   }
 
   /** A refusal is an answer; a network that fails, or a missing right, is none. */

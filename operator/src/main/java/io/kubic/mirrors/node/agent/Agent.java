@@ -235,15 +235,13 @@ public final class Agent {
     boolean direct = Target.anyDirect(targets);
     watch.look(journal, direct);
     Set<Location> withdrawn = watch.withdrawn();
-    if (!journal.hash().equals(current.hash())) {
+    boolean once = journal.hash().equals(current.hash());
+    if (!once) {
       Optional<String> waiting = watch.unprovenSource();
       if (waiting.isPresent()) {
         return state(NodeReason.MirrorUnreachable, runtimes, waiting.get(), false)
             .with(journal.hash(), authorities(targets, current), names(withdrawn));
       }
-    }
-    boolean once = journal.hash().equals(current.hash());
-    if (!once) {
       watch.prove(current.authorities(), direct);
       Optional<String> refused = watch.noEntry();
       if (refused.isPresent()) {

@@ -3,6 +3,7 @@ package io.kubic.mirrors.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.node.agent.Agent;
+import io.kubic.mirrors.node.agent.HostCommand;
 import io.kubic.mirrors.node.agent.HttpProber;
 import io.kubic.mirrors.node.agent.NodeReason;
 import io.kubic.mirrors.node.agent.NodeState;
@@ -154,6 +155,29 @@ class CrioIT {
   }
 
   @Test
+  void isToldWhatIsNewWhereARestartWouldBeAllowed() throws Exception {
+    Node node = new Node(false);
+    Files.createDirectories(node.host.resolve("run/systemd/system"));
+    String allowed = ", \"runtimeRestart\": \"IfRequired\"";
+    node.configure(source(first), authority(first, theirs) + allowed);
+    NodeState state = node.round();
+    assertThat(state.ready()).as(state.toJson()).isTrue();
+    node.pulls("1");
+    assertThat(node.commands).containsExactly("systemctl is-active crio", "systemctl reload crio");
+    node.round();
+    assertThat(node.commands).as("nothing is new").hasSize(2);
+
+    node.configure(source(second), authority(second, others) + allowed);
+    node.round();
+    node.pulls("2");
+
+    node.configure("", ", \"remove\": true" + allowed);
+    node.round();
+    Lab.eventually(LIMIT, "everything is forgotten", () -> !node.pull("both").isEmpty());
+    assertThat(node.isAsStarted()).isTrue();
+  }
+
+  @Test
   void goesOnWithWhatItHadBesideABrokenFileButDoesNotStart() throws Exception {
     Node node = new Node(true);
     node.configure(source(first), authority(first, theirs));
@@ -257,6 +281,7 @@ class CrioIT {
     final Path host;
     final Process crio;
     final Agent agent;
+    final List<String> commands = new ArrayList<>();
     private final Path config = directory.resolve("nodeconfig.json");
     private final String socket = "unix://" + directory.resolve("crio.sock");
 
@@ -313,14 +338,23 @@ class CrioIT {
               directory.resolve("logins.json"),
               directory.resolve("none"),
               new HostRoot(host),
-              line -> {
-                throw new IllegalStateException("no command is needed: " + line);
-              },
+              this::systemctl,
               "",
               settings -> new HttpProber(settings.dial(), Duration.ofSeconds(3)),
               executor,
               Clock.systemUTC(),
               _ -> {});
+    }
+
+    /** Does what systemd would do, as CRI-O's unit says. */
+    private HostCommand.Result systemctl(List<String> command) {
+      commands.add(String.join(" ", command));
+      switch (commands.getLast()) {
+        case "systemctl is-active crio" -> {}
+        case "systemctl reload crio" -> hangUp();
+        default -> throw new IllegalStateException("no such command is needed: " + command);
+      }
+      return new HostCommand.Result(0, "");
     }
 
     private String configuration(boolean reload) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.kubic.mirrors.api.v1alpha1.Api;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
@@ -16,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.util.Base64;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -70,11 +73,7 @@ class ObjectStoreIT {
       assertThat(Registries.send(http, get(two, "/v2/app/manifests/gone")).statusCode())
           .isEqualTo(404);
       long before = stored(bucket);
-      Lab.run(
-              Duration.ofSeconds(60),
-              Map.of("OTEL_TRACES_EXPORTER", "none"),
-              List.of(Lab.tool("registry"), "garbage-collect", config.toString()))
-          .orFail();
+      sweep(config, Map.of()).orFail();
       assertThat(before - stored(bucket)).as("freed in the bucket").isBetween(300_000L, 400_000L);
       for (String host : List.of(one, two)) {
         assertThat(crane("digest", "--insecure", host + "/app:kept").line()).isEqualTo(kept);
@@ -82,6 +81,87 @@ class ObjectStoreIT {
       }
       assertThat(registries.log("one") + registries.log("two")).doesNotContain(bucket.secretKey());
     }
+  }
+
+  @Test
+  void aBucketOfAPrivateAuthorityIsTrustedByTheRegistryAndItsCollector(ApiServer server)
+      throws Exception {
+    try (Registries registries = new Registries(directory);
+        RegistryWorld world = new RegistryWorld(server.kubeconfig(), "object-store-ca")) {
+      Registries.Bucket bucket = registries.secureBucket("images");
+      world.createOnBucket(bucket, 1, ", caBundleRef: {name: bucket-ca}");
+      world.settle();
+      assertThat(world.registry().getStatus().conditions())
+          .anySatisfy(
+              condition ->
+                  assertThat(condition.message())
+                      .contains(
+                          "spec.storage.s3.caBundleRef: ConfigMap bucket-ca has no certificate"
+                              + " under ca.crt"));
+      world
+          .admin
+          .resource(
+              new ConfigMapBuilder()
+                  .withNewMetadata()
+                  .withNamespace(world.namespace)
+                  .withName("bucket-ca")
+                  .endMetadata()
+                  .addToData("ca.crt", registries.ca.certificatePem())
+                  .build())
+          .create();
+      world.settle();
+      Path mounted = Files.createDirectories(directory.resolve("config"));
+      for (var file : world.secret("mirror-registry-config").getData().entrySet()) {
+        Files.write(mounted.resolve(file.getKey()), Base64.getDecoder().decode(file.getValue()));
+      }
+      Path config = mounted.resolve("config.yml");
+      assertThat(trusted(world)).isEqualTo("/etc/mirror/registry");
+      Map<String, String> environment =
+          // The second, where a machine has it, is all that counts.
+          Map.of("SSL_CERT_DIR", mounted.toString(), "AWS_CA_BUNDLE", "");
+      String one = registries.asDeployed("one", config, environment);
+      String two = registries.asDeployed("two", config, environment);
+      byte[] small = random(1, 50_000);
+      image(one, two, "kept", small);
+      whole(two, "kept", small);
+      sweep(config, environment).orFail();
+
+      String without = registries.asDeployed("without", config);
+      assertThat(Registries.send(http, get(without, "/v2/app/manifests/kept")).statusCode())
+          .as("the system's certificates do not do")
+          .isGreaterThanOrEqualTo(500);
+      assertThat(sweep(config, Map.of()).code()).isNotZero();
+    }
+  }
+
+  private static String trusted(RegistryWorld world) {
+    return world
+        .admin
+        .apps()
+        .deployments()
+        .inNamespace(world.namespace)
+        .withName("mirror-registry")
+        .get()
+        .getSpec()
+        .getTemplate()
+        .getSpec()
+        .getInitContainers()
+        .getFirst()
+        .getEnv()
+        .stream()
+        .filter(variable -> variable.getName().equals("SSL_CERT_DIR"))
+        .findFirst()
+        .orElseThrow()
+        .getValue();
+  }
+
+  private static Lab.Result sweep(Path config, Map<String, String> more) {
+    Map<String, String> environment = new HashMap<>(more);
+    environment.put("OTEL_TRACES_EXPORTER", "none");
+    return Lab.run(
+        Duration.ofSeconds(60),
+        environment,
+        List.of(Lab.tool("registry"), "garbage-collect", config.toString()));
   }
 
   @Test

@@ -20,6 +20,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -164,11 +165,16 @@ final class Registries implements AutoCloseable {
 
   /** As a container of the operator's is started, but for the address; gives host and port. */
   String asDeployed(String name, Path config) throws IOException {
+    return asDeployed(name, config, Map.of());
+  }
+
+  /** The same with more in its environment. */
+  String asDeployed(String name, Path config, Map<String, String> more) throws IOException {
     int port = Lab.freePort();
-    start(
-        name,
-        Map.of("OTEL_TRACES_EXPORTER", "none", "REGISTRY_HTTP_ADDR", "127.0.0.1:" + port),
-        List.of(Lab.tool("registry"), "serve", config.toString()));
+    Map<String, String> environment = new HashMap<>(more);
+    environment.put("OTEL_TRACES_EXPORTER", "none");
+    environment.put("REGISTRY_HTTP_ADDR", "127.0.0.1:" + port);
+    start(name, environment, List.of(Lab.tool("registry"), "serve", config.toString()));
     answers(port, name);
     return "127.0.0.1:" + port;
   }

@@ -309,14 +309,23 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
 
   /** A registry whose content is in a bucket; gives what the operator tells it. */
   String onBucket(Registries.Bucket bucket, int replicas) {
-    secret("bucket", Map.of("accessKey", bucket.accessKey(), "secretKey", bucket.secretKey()));
-    create(
-        "{replicas: %d, storage: {s3: {bucket: %s, endpoint: '%s', forcePathStyle: true, rootDirectory: /mirror, credentialsSecretRef: {name: bucket}}}}"
-            .formatted(replicas, bucket.name(), bucket.endpoint()));
+    createOnBucket(bucket, replicas, "");
     settle();
     pod();
     settle();
     return text(secret("mirror-registry-config"), "config.yml");
+  }
+
+  /**
+   * A registry whose content is to be in a bucket.
+   *
+   * @param more members of {@code storage.s3}
+   */
+  void createOnBucket(Registries.Bucket bucket, int replicas, String more) {
+    secret("bucket", Map.of("accessKey", bucket.accessKey(), "secretKey", bucket.secretKey()));
+    create(
+        "{replicas: %d, storage: {s3: {bucket: %s, endpoint: '%s', forcePathStyle: true, rootDirectory: /mirror, credentialsSecretRef: {name: bucket}%s}}}"
+            .formatted(replicas, bucket.name(), bucket.endpoint(), more));
   }
 
   /** A pod that is ready, as the kubelet would tell. */

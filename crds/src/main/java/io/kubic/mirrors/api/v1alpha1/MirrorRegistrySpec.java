@@ -199,7 +199,10 @@ public record MirrorRegistrySpec(
       @Default("false") Boolean forcePathStyle,
       @Size(max = 512) @Nullable String rootDirectory,
       @JsonPropertyDescription("Secret with the keys accessKey and secretKey.")
-          @Nullable LocalRef credentialsSecretRef) {
+          @Nullable LocalRef credentialsSecretRef,
+      @JsonPropertyDescription(
+              "ConfigMap key with CA certificates of the service; default key ca.crt.")
+          @Nullable KeyRef caBundleRef) {
     public S3 {
       region = region == null ? "us-east-1" : region;
       forcePathStyle = forcePathStyle != null && forcePathStyle;

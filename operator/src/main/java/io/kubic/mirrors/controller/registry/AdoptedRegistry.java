@@ -1,17 +1,13 @@
 package io.kubic.mirrors.controller.registry;
 
-import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.Secret;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
-import io.kubic.mirrors.api.v1alpha1.KeyRef;
 import io.kubic.mirrors.api.v1alpha1.LocalRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
-import io.kubic.mirrors.controller.support.ConfigMaps;
 import io.kubic.mirrors.controller.support.Secrets;
 import io.kubic.mirrors.pki.CertificateBundle;
-import io.kubic.mirrors.pki.InvalidCertificateException;
 
 /**
  * A registry of somebody else's that {@code spec.external} names: how it is reached and trusted.
@@ -29,20 +25,8 @@ record AdoptedRegistry(CertificateBundle trust, RegistryProbe.External target, b
   static AdoptedRegistry read(
       RegistryModel model, MirrorRegistrySpec.External external, KubernetesClient client) {
     String namespace = model.names().namespace();
-    KeyRef ca = external.caBundleRef();
-    ConfigMap map = client.configMaps().inNamespace(namespace).withName(ca.name()).get();
-    String pem = ConfigMaps.text(map, ca.keyOr("ca.crt"));
-    CertificateBundle trust;
-    try {
-      trust = CertificateBundle.parse(pem);
-    } catch (InvalidCertificateException e) {
-      throw new InvalidSpecException("spec.external.caBundleRef", String.valueOf(e.getMessage()));
-    }
-    if (trust.isEmpty()) {
-      throw new InvalidSpecException(
-          "spec.external.caBundleRef",
-          "ConfigMap " + ca.name() + " has no certificate under " + ca.keyOr("ca.crt"));
-    }
+    CertificateBundle trust =
+        ForeignAuthorities.read(model, client, external.caBundleRef(), "spec.external.caBundleRef");
     LocalRef push = external.pushSecretRef();
     Secret secret =
         push == null ? null : client.secrets().inNamespace(namespace).withName(push.name()).get();
@@ -54,7 +38,7 @@ record AdoptedRegistry(CertificateBundle trust, RegistryProbe.External target, b
         trust,
         new RegistryProbe.External(
             Endpoints.authority(external.url()),
-            pem,
+            trust.toPem(),
             secret == null ? "" : Secrets.text(secret, ".dockerconfigjson")),
         push != null);
   }

@@ -18,6 +18,9 @@ final class DistributionConfig {
       new ObjectMapper(
           YAMLFactory.builder().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER).build());
 
+  /** CA certificates of the bucket, beside {@code config.yml} where there are some. */
+  static final String BUCKET_CA = "s3-ca.crt";
+
   private DistributionConfig() {}
 
   /**

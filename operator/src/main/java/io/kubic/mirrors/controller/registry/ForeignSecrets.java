@@ -9,10 +9,14 @@ import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
 import io.kubic.mirrors.controller.support.Secrets;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** Secrets that administrators made and a registry's spec names. They are read, never written. */
+/**
+ * Secrets that administrators made and a registry's spec names, and the CA of its bucket. They are
+ * read, never written.
+ */
 final class ForeignSecrets {
   private final RegistryModel model;
   private final KubernetesClient client;
@@ -74,6 +78,20 @@ final class ForeignSecrets {
           "Secret " + ref.name() + " needs the keys accessKey and secretKey");
     }
     return new DistributionConfig.S3Keys(access.strip(), key.strip());
+  }
+
+  /**
+   * What else the registry trusts at its bucket; empty where the system's certificates do.
+   *
+   * @throws InvalidSpecException when the ConfigMap or its certificates are missing
+   */
+  Optional<String> s3Authorities() {
+    MirrorRegistrySpec.S3 s3 = model.spec().storage().s3();
+    KeyRef ref = s3 == null ? null : s3.caBundleRef();
+    return Optional.ofNullable(ref)
+        .map(
+            ca ->
+                ForeignAuthorities.read(model, client, ca, "spec.storage.s3.caBundleRef").toPem());
   }
 
   private @Nullable Secret secret(String name) {

@@ -101,6 +101,18 @@ record PasswordHistory(List<Password> passwords) {
         : Optional.empty();
   }
 
+  /**
+   * When the newest is replaced, as far as it is known: at the end of an overlap that runs only
+   * where somebody asked for it meanwhile.
+   *
+   * @param handedOut as for {@link #advance}
+   */
+  Optional<Instant> replaced(Policy policy, @Nullable Instant handedOut) {
+    return !overlaps() || RotationRequests.asks(policy.notBefore(), newest().made())
+        ? due(policy, handedOut)
+        : Optional.empty();
+  }
+
   /** Reads what {@link #json} wrote; empty when it cannot be read. */
   static Optional<PasswordHistory> parse(String json) {
     try {

@@ -165,11 +165,10 @@ final class PasswordKeeper {
         .secretData(authorities);
   }
 
-  /** When passwords are replaced next; empty: on request only, or while an overlap runs. */
+  /** When passwords are replaced next; empty: on request only, or not known during an overlap. */
   Optional<Instant> nextRotation() {
-    return histories.values().stream()
-        .filter(history -> !history.overlaps())
-        .flatMap(history -> history.due(policy, null).stream())
+    return histories.entrySet().stream()
+        .flatMap(e -> e.getValue().replaced(policy, handedOut(e.getKey(), e.getValue())).stream())
         .min(Instant::compareTo);
   }
 

@@ -65,6 +65,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -317,9 +318,11 @@ public final class RegistryReconciler
     String config =
         DistributionConfig.yaml(
             model.spec(), Secrets.text(keys, "http.secret"), foreignSecrets.s3Keys());
-    apply(
-        context,
-        RegistryResources.secret(model, names.config(), "Opaque", Map.of("config.yml", config)));
+    Map<String, String> configuration = new TreeMap<>(Map.of("config.yml", config));
+    foreignSecrets
+        .s3Authorities()
+        .ifPresent(pem -> configuration.put(DistributionConfig.BUCKET_CA, pem));
+    apply(context, RegistryResources.secret(model, names.config(), "Opaque", configuration));
     claim(model, context);
     PodDisruptionBudget budget = RegistryResources.disruptionBudget(model);
     if (model.spec().replicas() > 1) {
@@ -329,7 +332,8 @@ public final class RegistryReconciler
     }
     UpkeepKeeper upkeepKeeper =
         new UpkeepKeeper(model, context.getClient(), applier, map -> cached(context, map), clock);
-    Deployment wantedDeployment = RegistryResources.deployment(model, Hash.of(config));
+    Deployment wantedDeployment =
+        RegistryResources.deployment(model, Hash.of(configuration.values().toArray(String[]::new)));
     // A new pod would let writes in that a collection has frozen: it comes afterwards.
     Deployment deployment =
         upkeepKeeper.running()

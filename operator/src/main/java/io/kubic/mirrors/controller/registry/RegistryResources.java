@@ -60,6 +60,9 @@ final class RegistryResources {
   /** Where the registry's volume is in both containers; the gateway only looks. */
   static final String STORAGE = "/var/lib/registry";
 
+  /** Where distribution's configuration is. */
+  static final String CONFIG = "/etc/mirror/registry";
+
   private static final int GATEWAY_PORT = 5000;
   private static final int ADMIN_PORT = 5002;
 
@@ -358,7 +361,7 @@ final class RegistryResources {
             .withName("registry")
             .withImage(model.image())
             .withRestartPolicy("Always")
-            .withCommand("/bin/registry", "serve", "/etc/mirror/registry/config.yml")
+            .withCommand("/bin/registry", "serve", CONFIG + "/config.yml")
             .addNewEnv()
             .withName("OTEL_TRACES_EXPORTER")
             .withValue("none")
@@ -371,12 +374,23 @@ final class RegistryResources {
             .withSecurityContext(Pods.locked())
             .withResources(Pods.resources("50m", "64Mi", "512Mi"))
             .withVolumeMounts(
-                Pods.readOnly("registry-config", "/etc/mirror/registry"),
-                Pods.writable("tmp", "/tmp"));
+                Pods.readOnly("registry-config", CONFIG), Pods.writable("tmp", "/tmp"));
+    trustBucket(model, container);
     if (model.spec().storage().s3() == null) {
       container.addToVolumeMounts(Pods.writable("storage", STORAGE));
     }
     return container.build();
+  }
+
+  /**
+   * Lets distribution trust the CA of its bucket besides the system's: its S3 driver has no option
+   * for that, and Go reads all files of a directory that is named so (crypto/x509, root_unix.go).
+   */
+  static void trustBucket(RegistryModel model, ContainerBuilder container) {
+    MirrorRegistrySpec.S3 s3 = model.spec().storage().s3();
+    if (s3 != null && s3.caBundleRef() != null) {
+      container.addNewEnv().withName("SSL_CERT_DIR").withValue(CONFIG).endEnv();
+    }
   }
 
   private static Container gateway(RegistryModel model) {

@@ -138,8 +138,9 @@ final class UpkeepJob {
                 Pods.readOnly("admin", "/etc/mirror/admin"),
                 Pods.readOnly("trust", "/etc/mirror/trust"),
                 Pods.readOnly("keys", "/etc/mirror/keys"),
-                Pods.readOnly("registry-config", "/etc/mirror/registry"),
+                Pods.readOnly("registry-config", RegistryResources.CONFIG),
                 Pods.writable("tmp", "/tmp"));
+    RegistryResources.trustBucket(model, container);
     if (model.spec().storage().s3() == null) {
       container.addToVolumeMounts(Pods.writable("storage", RegistryResources.STORAGE));
     }
@@ -160,7 +161,7 @@ final class UpkeepJob {
                 "/etc/mirror/trust/ca.crt",
                 "--registry-process",
                 "--registry-config",
-                "/etc/mirror/registry/config.yml",
+                RegistryResources.CONFIG + "/config.yml",
                 "--gateways-file",
                 FILES + "/" + GATEWAYS,
                 "--freeze-token-file",

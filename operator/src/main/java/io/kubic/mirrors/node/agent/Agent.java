@@ -208,15 +208,17 @@ public final class Agent {
           NodeReason.Conflicted, "", "another agent works on this node; it is waited for", false);
     }
     Journal journal = files.journal();
-    List<Target> targets = Detection.detect(host, current.runtimes(), mountinfo);
+    List<Target> detected = Detection.detect(host, current.runtimes(), mountinfo);
+    boolean reload = CrioReload.isAllowed(host, current, detected);
+    List<Target> targets = reload ? CrioReload.told(detected) : detected;
     String runtimes =
         targets.stream().map(Target::name).distinct().collect(Collectors.joining(","));
     if (current.remove()) {
-      return remove(current, targets, journal, runtimes);
+      return remove(current, targets, journal, reload, runtimes);
     }
     Optional<String> rejected = rejected(current);
     if (rejected.isPresent()) {
-      return reject(current, journal, rejected.get(), runtimes);
+      return reject(current, journal, rejected.get(), reload, runtimes);
     }
     if (targets.isEmpty()) {
       return state(
@@ -297,6 +299,7 @@ public final class Agent {
     }
     boolean due = !once || watch.isProofDue();
     Survey.Plan planned = plan;
+    boolean tell = reload && (!once || CrioReload.isDue(host, journal, targets, planned.files()));
     Outcome outcome =
         files.bring(
             current,
@@ -306,7 +309,8 @@ public final class Agent {
             () ->
                 readBack(planned.files())
                     .or(() -> setUp(journal, setup))
-                    .or(() -> trusted(journal, anchors, due)));
+                    .or(() -> trusted(journal, anchors, due))
+                    .or(() -> told(tell)));
     return switch (outcome) {
       case Outcome.Failed failed ->
           state(NodeReason.WriteFailed, runtimes, failed.message(), false)
@@ -367,6 +371,10 @@ public final class Agent {
         .orElse("; it runs as it was");
   }
 
+  private Optional<String> told(boolean due) {
+    return due ? tried(() -> CrioReload.tell(commands)) : Optional.empty();
+  }
+
   /** Lets the host's store take up what changed, and looks whether it did. */
   private Optional<String> trusted(Journal journal, List<NodeFile> anchors, boolean look) {
     Set<String> before = new TreeSet<>(journal.files().keySet());
@@ -408,8 +416,9 @@ public final class Agent {
     }
   }
 
-  private NodeState reject(NodeConfig current, Journal journal, String why, String runtimes) {
-    return switch (files.reject(current.hash())) {
+  private NodeState reject(
+      NodeConfig current, Journal journal, String why, boolean reload, String runtimes) {
+    return switch (files.reject(current.hash(), () -> told(reload))) {
       case Outcome.Applied applied -> {
         if (!applied.changed().isEmpty()) {
           out.accept(Lines.applied(node, journal.hash(), applied.changed()));
@@ -428,15 +437,17 @@ public final class Agent {
   }
 
   private NodeState remove(
-      NodeConfig current, List<Target> targets, Journal journal, String runtimes)
+      NodeConfig current, List<Target> targets, Journal journal, boolean reload, String runtimes)
       throws IOException {
     if (current.removalPolicy() == RemovalPolicy.Leave) {
       return state(NodeReason.Removed, runtimes, "files are left as they are", true)
           .with(current.hash(), List.of(), List.of());
     }
+    boolean tell = reload && CrioReload.isDue(host, journal, targets, List.of());
     Outcome outcome =
         files.restore(
-            Survey.stale(host, files, journal, targets), () -> trusted(journal, List.of(), false));
+            Survey.stale(host, files, journal, targets),
+            () -> trusted(journal, List.of(), false).or(() -> told(tell)));
     return switch (outcome) {
       case Outcome.Applied applied -> {
         if (!applied.changed().isEmpty()) {

@@ -258,7 +258,7 @@ public final class Detection {
     }
   }
 
-  /** CRI-O keeps its configuration in memory; it must look for changes itself. */
+  /** CRI-O keeps its configuration in memory; it must look for changes itself (cri-o#7788). */
   private static Optional<Target> crio(HostRoot host) {
     try {
       if (crioImage(host, "auto_reload_registries").asBoolean(false)) {
@@ -274,6 +274,7 @@ public final class Detection {
             Runtime.CRIO,
             "CRI-O does not look for changed registries; write [crio.image]"
                 + " auto_reload_registries = true to /etc/crio/crio.conf.d/50-mirror-operator.conf"
-                + " and restart crio once (CRI-O 1.30 or newer)"));
+                + " and restart crio once (CRI-O 1.31 or newer), or let the agent tell it: set"
+                + " spec.runtimeRestart to IfRequired"));
   }
 }

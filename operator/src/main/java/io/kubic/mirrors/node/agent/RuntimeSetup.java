@@ -34,6 +34,11 @@ final class RuntimeSetup {
 
   private RuntimeSetup() {}
 
+  /** Whether services of a host can be asked for. */
+  static boolean hasSystemd(HostRoot host) {
+    return host.isDirectory(SYSTEMD);
+  }
+
   /** Whether a path is that of such a file. */
   static boolean isOurs(String path) {
     return path.equals(MAIN) || path.endsWith("/" + NAME);
@@ -68,7 +73,7 @@ final class RuntimeSetup {
         && needed
         && !failed
         && config.runtimeRestart() == RuntimeRestart.IfRequired
-        && host.isDirectory(SYSTEMD)) {
+        && hasSystemd(host)) {
       file(host, config).ifPresent(files::add);
     }
     return files;

@@ -98,7 +98,7 @@ final class Survey {
         }
         case Target.Library library -> {
           stale.addAll(ours(library.directory() + "/certs.d"));
-          stale.add(library.directory() + "/registries.conf.d/" + Containers.DROP_IN);
+          stale.add(library.dropIn());
           all = all.and(library(config, library)).and(logins(library));
         }
       }
@@ -127,7 +127,7 @@ final class Survey {
             stale.addAll(survey.ours(registries.directories().getFirst()));
         case Target.Library library -> {
           stale.addAll(survey.ours(library.directory() + "/certs.d"));
-          stale.add(library.directory() + "/registries.conf.d/" + Containers.DROP_IN);
+          stale.add(library.dropIn());
         }
         case Target.Unconfigured _ -> {}
       }
@@ -250,7 +250,7 @@ final class Survey {
 
   private Rendering library(NodeConfig config, Target.Library target) throws IOException {
     String dropIns = target.directory() + "/registries.conf.d";
-    String own = dropIns + "/" + Containers.DROP_IN;
+    String own = target.dropIn();
     List<String> paths = new ArrayList<>(List.of(target.directory() + "/registries.conf"));
     for (String name : host.list(dropIns)) {
       if (name.endsWith(".conf") && !(dropIns + "/" + name).equals(own)) {

@@ -1,6 +1,7 @@
 package io.kubic.mirrors.node.agent;
 
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
+import io.kubic.mirrors.node.render.Containers;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -33,6 +34,11 @@ public sealed interface Target {
     @Override
     public String name() {
       return runtimes.stream().map(Target::runtimeName).collect(Collectors.joining(","));
+    }
+
+    /** The place of our drop-in. */
+    String dropIn() {
+      return directory + "/registries.conf.d/" + Containers.DROP_IN;
     }
   }
 

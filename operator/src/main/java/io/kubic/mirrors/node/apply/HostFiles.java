@@ -175,8 +175,10 @@ public final class HostFiles implements Closeable {
   /**
    * Brings back what was there before the configuration of {@code hash}, which a pull has shown to
    * be wrong. Nothing happens when that one is not there (any more).
+   *
+   * @param last what is left to do when they are in place; a problem, or nothing
    */
-  public Outcome reject(String hash) {
+  public Outcome reject(String hash, Supplier<Optional<String>> last) {
     try {
       Journal before = journal();
       Journal.Former former = before.former();
@@ -201,14 +203,7 @@ public final class HostFiles implements Closeable {
         wanted.add(new NodeFile(path, kind(path), content, isSecret(path, content)));
       }
       return bring(
-          before,
-          before.config(),
-          former.hash(),
-          null,
-          wanted,
-          List.of(),
-          former.shared(),
-          Optional::empty);
+          before, before.config(), former.hash(), null, wanted, List.of(), former.shared(), last);
     } catch (UncheckedIOException e) {
       return new Outcome.Failed(message(Objects.requireNonNull(e.getCause())));
     } catch (IOException e) {

@@ -54,6 +54,21 @@ class PasswordHistoryTest {
     assertThat(alone.due(policy, asked)).isEmpty();
   }
 
+  @Test
+  void aRequestDuringAnOverlapIsForItsEnd() {
+    Instant asked = START.plusSeconds(60);
+    var policy = new PasswordHistory.Policy(Duration.ZERO, Duration.ofHours(1), asked);
+    PasswordHistory both = first.advance(policy, START, asked, random);
+    assertThat(both.replaced(policy, asked)).as("nobody asked again").isEmpty();
+    var again =
+        new PasswordHistory.Policy(Duration.ZERO, Duration.ofHours(1), asked.plusSeconds(600));
+    Instant end = asked.plusSeconds(3600);
+    assertThat(both.advance(again, asked, asked.plusSeconds(600), random)).isEqualTo(both);
+    assertThat(both.replaced(again, asked)).contains(end);
+    PasswordHistory alone = both.advance(again, asked, end, random);
+    assertThat(alone.advance(again, asked, end, random).overlaps()).isTrue();
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1, 31, 91, 400})
   void afterAnAbsenceOfDaysEverybodyIsStillLetIn(int days) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kubic.mirrors.node.ImageName;
 import io.kubic.mirrors.node.NodeConfig.Endpoint;
 import io.kubic.mirrors.node.apply.HostRoot;
+import io.kubic.mirrors.node.render.NodeFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -444,6 +445,45 @@ class AgentTest {
     assertThat(round().reason()).isEqualTo(NodeReason.RuntimeConfigRequired);
     assertThat(ran).isEmpty();
     assertThat(host().resolve("etc/containerd/conf.d")).isEmptyDirectory();
+  }
+
+  @Test
+  void aCrioThatLooksForNoChangesIsToldOfEachAndOfNothingElse() throws Exception {
+    put("etc/crio/crio.conf", "");
+    Files.createDirectories(host().resolve("run/systemd/system"));
+    boolean[] refuses = {true};
+    List<String> ran = new ArrayList<>();
+    commands =
+        line -> {
+          ran.add(String.join(" ", line));
+          return line.contains("reload") && refuses[0]
+              ? new HostCommand.Result(
+                  1, "Job type reload is not applicable for unit crio.service.")
+              : new HostCommand.Result(0, "active");
+        };
+    assertThat(round().reason()).as("not allowed").isEqualTo(NodeReason.RuntimeConfigRequired);
+    assertThat(ran).isEmpty();
+    String allowed = ", \"runtimeRestart\": \"IfRequired\"";
+    configure("NeverContactSource", allowed);
+    Map<String, String> before = tree();
+    NodeState refused = round();
+    assertThat(refused.reason()).isEqualTo(NodeReason.RolledBack);
+    assertThat(refused.message()).contains("CRI-O does not take up").contains("not applicable");
+    assertThat(tree()).isEqualTo(before);
+
+    refuses[0] = false;
+    assertThat(round().ready()).isTrue();
+    assertThat(ran).hasSize(4).endsWith("systemctl is-active crio", "systemctl reload crio");
+    round();
+    assertThat(ran).as("nothing is new").hasSize(4);
+    put(DROP_IN, NodeFile.MARKER + " but somebody changed it\n");
+    assertThat(round().ready()).isTrue();
+    assertThat(ran).as("what is put back counts").hasSize(6);
+    configure("NeverContactSource", allowed + ", \"remove\": true");
+    assertThat(round().ready()).isTrue();
+    assertThat(round().ready()).isTrue();
+    assertThat(ran).as("once").hasSize(8).endsWith("systemctl reload crio");
+    assertThat(host().resolve(DROP_IN)).doesNotExist();
   }
 
   @Test

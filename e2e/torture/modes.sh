@@ -52,7 +52,10 @@ next_is() {
   kubectl -n $agents get pods -l app.kubernetes.io/name=mirror-agent -o json | jq -r --arg n "node$1" '.items[] | select(.spec.nodeName != $n) | .metadata.name' \
     | xargs kubectl -n $agents delete pod --wait >/dev/null
   kubectl -n $agents wait --for=condition=Ready pod -l app.kubernetes.io/name=mirror-agent --timeout=$((120 * patience))s >/dev/null
-  sleep 3 # longer than the soak time: who has not held what he has comes before all others
+  # Who is not proven, or has not held what he has for the soak time, comes before all others.
+  sleep 3
+  until_true 240 "all nodes proven" settled
+  sleep 3
 }
 victim=2
 patch '{"spec":{"rollout":{"soak":"1s"}}}'

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.kubic.mirrors.api.v1alpha1.Api;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistryStatus;
@@ -98,17 +97,7 @@ class ObjectStoreIT {
                       .contains(
                           "spec.storage.s3.caBundleRef: ConfigMap bucket-ca has no certificate"
                               + " under ca.crt"));
-      world
-          .admin
-          .resource(
-              new ConfigMapBuilder()
-                  .withNewMetadata()
-                  .withNamespace(world.namespace)
-                  .withName("bucket-ca")
-                  .endMetadata()
-                  .addToData("ca.crt", registries.ca.certificatePem())
-                  .build())
-          .create();
+      world.trust("bucket-ca", registries.ca.certificatePem());
       world.settle();
       Path mounted = Files.createDirectories(directory.resolve("config"));
       for (var file : world.secret("mirror-registry-config").getData().entrySet()) {
@@ -136,12 +125,7 @@ class ObjectStoreIT {
 
   private static String trusted(RegistryWorld world) {
     return world
-        .admin
-        .apps()
-        .deployments()
-        .inNamespace(world.namespace)
-        .withName("mirror-registry")
-        .get()
+        .deployment()
         .getSpec()
         .getTemplate()
         .getSpec()
@@ -249,14 +233,7 @@ class ObjectStoreIT {
   }
 
   private static void deployedAsTwo(RegistryWorld world) {
-    Deployment deployment =
-        world
-            .admin
-            .apps()
-            .deployments()
-            .inNamespace(world.namespace)
-            .withName("mirror-registry")
-            .get();
+    Deployment deployment = world.deployment();
     assertThat(deployment.getSpec().getReplicas()).isEqualTo(2);
     assertThat(deployment.getSpec().getStrategy().getRollingUpdate().getMaxUnavailable())
         .isEqualTo(new io.fabric8.kubernetes.api.model.IntOrString(0));

@@ -382,10 +382,13 @@ final class RegistryWorld implements RegistryProbe, AutoCloseable {
         .serverSideApply();
   }
 
+  Deployment deployment() {
+    return admin.apps().deployments().inNamespace(namespace).withName("mirror-registry").get();
+  }
+
   /** Tells of the Deployment what its controller would when all is ready. */
   void rolledOut() {
-    Deployment deployment =
-        admin.apps().deployments().inNamespace(namespace).withName("mirror-registry").get();
+    Deployment deployment = deployment();
     deployment.setStatus(
         new DeploymentBuilder()
             .withNewStatus()

@@ -117,12 +117,7 @@ class UpkeepIT {
 
   private static String image(RegistryWorld world) {
     return world
-        .admin
-        .apps()
-        .deployments()
-        .inNamespace(world.namespace)
-        .withName("mirror-registry")
-        .get()
+        .deployment()
         .getSpec()
         .getTemplate()
         .getSpec()

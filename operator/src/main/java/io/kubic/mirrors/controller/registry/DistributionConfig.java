@@ -6,6 +6,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import io.kubic.mirrors.api.v1alpha1.MirrorRegistrySpec;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,16 +21,30 @@ final class DistributionConfig {
       new ObjectMapper(
           YAMLFactory.builder().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER).build());
 
-  /** CA certificates of the bucket, beside {@code config.yml} where there are some. */
-  static final String BUCKET_CA = "s3-ca.crt";
-
   private DistributionConfig() {}
+
+  /**
+   * Its files: the configuration, and the CA certificates of the bucket where there are some.
+   *
+   * @param httpSecret as for {@link #yaml}
+   * @param s3Keys as for {@link #yaml}
+   */
+  static SortedMap<String, String> files(
+      MirrorRegistrySpec spec,
+      String httpSecret,
+      @Nullable S3Keys s3Keys,
+      Optional<String> s3Authorities) {
+    SortedMap<String, String> files = new TreeMap<>();
+    files.put("config.yml", yaml(spec, httpSecret, s3Keys));
+    s3Authorities.ifPresent(pem -> files.put("s3-ca.crt", pem));
+    return files;
+  }
 
   /**
    * @param httpSecret signs the state of uploads; equal on all replicas
    * @param s3Keys the keys of an S3 service, null where it takes the pod's identity
    */
-  static String yaml(MirrorRegistrySpec spec, String httpSecret, @Nullable S3Keys s3Keys) {
+  private static String yaml(MirrorRegistrySpec spec, String httpSecret, @Nullable S3Keys s3Keys) {
     ObjectNode config = YAML.createObjectNode();
     config.put("version", "0.1");
     ObjectNode log = config.putObject("log");

@@ -65,7 +65,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -315,13 +314,12 @@ public final class RegistryReconciler
         context,
         RegistryResources.configMap(
             model, names.gateway(), Map.of("gateway.json", GatewayFiles.config(model))));
-    String config =
-        DistributionConfig.yaml(
-            model.spec(), Secrets.text(keys, "http.secret"), foreignSecrets.s3Keys());
-    Map<String, String> configuration = new TreeMap<>(Map.of("config.yml", config));
-    foreignSecrets
-        .s3Authorities()
-        .ifPresent(pem -> configuration.put(DistributionConfig.BUCKET_CA, pem));
+    Map<String, String> configuration =
+        DistributionConfig.files(
+            model.spec(),
+            Secrets.text(keys, "http.secret"),
+            foreignSecrets.s3Keys(),
+            foreignSecrets.s3Authorities());
     apply(context, RegistryResources.secret(model, names.config(), "Opaque", configuration));
     claim(model, context);
     PodDisruptionBudget budget = RegistryResources.disruptionBudget(model);

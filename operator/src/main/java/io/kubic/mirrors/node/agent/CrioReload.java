@@ -1,7 +1,6 @@
 package io.kubic.mirrors.node.agent;
 
 import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.Runtime;
-import io.kubic.mirrors.api.v1alpha1.NodeRegistryConfigSpec.RuntimeRestart;
 import io.kubic.mirrors.node.NodeConfig;
 import io.kubic.mirrors.node.apply.HostRoot;
 import io.kubic.mirrors.node.apply.Journal;
@@ -20,20 +19,13 @@ final class CrioReload {
 
   /** Whether a node has such a CRI-O, and it may be told. */
   static boolean isAllowed(HostRoot host, NodeConfig config, List<Target> targets) {
-    return config.runtimeRestart() == RuntimeRestart.IfRequired
-        && targets.stream().anyMatch(CrioReload::looksForNothing)
-        && RuntimeSetup.hasSystemd(host);
+    return Target.anyUnconfigured(targets, Runtime.CRIO)
+        && RuntimeSetup.mayAskServices(host, config);
   }
 
   /** The targets of a node whose CRI-O is told. */
   static List<Target> told(List<Target> targets) {
-    return targets.stream().filter(target -> !looksForNothing(target)).toList();
-  }
-
-  private static boolean looksForNothing(Target target) {
-    return target instanceof Target.Unconfigured missing
-        && missing.runtime() == Runtime.CRIO
-        && !missing.unknown();
+    return targets.stream().filter(target -> !Target.isUnconfigured(target, Runtime.CRIO)).toList();
   }
 
   /**

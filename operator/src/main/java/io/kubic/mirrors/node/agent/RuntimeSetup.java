@@ -34,9 +34,9 @@ final class RuntimeSetup {
 
   private RuntimeSetup() {}
 
-  /** Whether services of a host can be asked for. */
-  static boolean hasSystemd(HostRoot host) {
-    return host.isDirectory(SYSTEMD);
+  /** Whether services of a host may and can be restarted or reloaded. */
+  static boolean mayAskServices(HostRoot host, NodeConfig config) {
+    return config.runtimeRestart() == RuntimeRestart.IfRequired && host.isDirectory(SYSTEMD);
   }
 
   /** Whether a path is that of such a file. */
@@ -62,18 +62,10 @@ final class RuntimeSetup {
                 files.add(new NodeFile(path, NodeFile.Kind.HOSTS, content));
               }
             });
-    boolean needed =
-        targets.stream()
-            .anyMatch(
-                target ->
-                    target instanceof Target.Unconfigured missing
-                        && missing.runtime() == Runtime.CONTAINERD
-                        && !missing.unknown());
     if (files.isEmpty()
-        && needed
+        && Target.anyUnconfigured(targets, Runtime.CONTAINERD)
         && !failed
-        && config.runtimeRestart() == RuntimeRestart.IfRequired
-        && hasSystemd(host)) {
+        && mayAskServices(host, config)) {
       file(host, config).ifPresent(files::add);
     }
     return files;

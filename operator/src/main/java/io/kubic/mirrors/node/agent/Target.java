@@ -38,7 +38,7 @@ public sealed interface Target {
 
     /** The place of our drop-in. */
     String dropIn() {
-      return directory + "/registries.conf.d/" + Containers.DROP_IN;
+      return Containers.dropIn(directory);
     }
   }
 
@@ -58,6 +58,18 @@ public sealed interface Target {
     public String name() {
       return runtimeName(runtime);
     }
+  }
+
+  /** Whether a runtime is there that reads nothing of ours as it is known to be configured. */
+  static boolean anyUnconfigured(List<Target> targets, Runtime runtime) {
+    return targets.stream().anyMatch(target -> isUnconfigured(target, runtime));
+  }
+
+  /** Whether it is this one. */
+  static boolean isUnconfigured(Target target, Runtime runtime) {
+    return target instanceof Unconfigured missing
+        && missing.runtime() == runtime
+        && !missing.unknown();
   }
 
   /** Whether one of them sends credentials with each request to a registry, as containerd does. */

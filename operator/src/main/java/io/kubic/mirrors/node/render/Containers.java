@@ -26,9 +26,14 @@ public final class Containers {
   public static final String DIRECTORY = "/etc/containers";
 
   /** Sorts after what distributions ship and before what administrators call 99-something. */
-  public static final String DROP_IN = "50-mirror-operator.conf";
+  private static final String DROP_IN = "50-mirror-operator.conf";
 
   private Containers() {}
+
+  /** The place of our drop-in below the library's directory. */
+  public static String dropIn(String directory) {
+    return directory + "/registries.conf.d/" + DROP_IN;
+  }
 
   /**
    * @param directory {@link #DIRECTORY}, or another for a preview
@@ -84,9 +89,7 @@ public final class Containers {
       }
     }
     if (any) {
-      files.add(
-          new NodeFile(
-              directory + "/registries.conf.d/" + DROP_IN, NodeFile.Kind.DROP_IN, toml.toString()));
+      files.add(new NodeFile(dropIn(directory), NodeFile.Kind.DROP_IN, toml.toString()));
     }
     return new Rendering(files, notes);
   }
@@ -129,9 +132,7 @@ public final class Containers {
       any = true;
     }
     if (any) {
-      files.add(
-          new NodeFile(
-              directory + "/registries.conf.d/" + DROP_IN, NodeFile.Kind.DROP_IN, toml.toString()));
+      files.add(new NodeFile(dropIn(directory), NodeFile.Kind.DROP_IN, toml.toString()));
     }
     return new Rendering(files, notes);
   }

@@ -2,6 +2,7 @@ package io.kubic.mirrors.controller.registry;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.fabric8.kubernetes.api.model.EnvVar;
 import io.fabric8.kubernetes.api.model.PodSpec;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
@@ -56,6 +57,13 @@ class UpkeepJobTest {
     PodSpec pod = pod("{storage: {s3: {bucket: mirror}}}", UpkeepTask.GC);
     assertThat(pod.getVolumes()).extracting(Volume::getName).doesNotContain("storage");
     assertThat(pod.getContainers().getFirst().getArgs()).doesNotContain("--storage");
+  }
+
+  @Test
+  void aCollectionTrustsTheBucketAsTheRegistryDoes() {
+    String spec = "{storage: {s3: {bucket: mirror, caBundleRef: {name: ca}}}}";
+    assertThat(pod(spec, UpkeepTask.GC).getContainers().getFirst().getEnv())
+        .contains(new EnvVar("SSL_CERT_DIR", "/etc/mirror/registry", null));
   }
 
   @Test

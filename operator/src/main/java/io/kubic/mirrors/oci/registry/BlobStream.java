@@ -19,6 +19,9 @@ final class BlobStream extends InputStream {
   /** Fewer bytes a second than this, for the whole stall timeout, is a stall. */
   private static final long CRAWL = 1024;
 
+  /** What Okio gives at once of a transfer that does not wait. */
+  private static final int SEGMENT = 8 << 10;
+
   /** Bytes from one failure to the next that make up for it. */
   static final long PROGRESS = 64 << 10;
 
@@ -29,13 +32,14 @@ final class BlobStream extends InputStream {
   private long position;
   private @Nullable Answer answer;
   private @Nullable InputStream in;
+  private @Nullable QuietTimer timer;
   private int failures;
   private long lastFailedAt;
   private Instant windowStart;
   private long windowBytes;
 
   /** Found after bytes had come that are to be handed out first. */
-  private @Nullable RegistryException stalled;
+  private @Nullable RegistryException late;
 
   BlobStream(Wire wire, String repository, Descriptor blob, long offset) {
     this.wire = wire;
@@ -63,13 +67,13 @@ final class BlobStream extends InputStream {
         return -1;
       }
       try {
-        RegistryException found = stalled;
+        RegistryException found = late;
         if (found != null) {
-          stalled = null;
+          late = null;
           throw found;
         }
         InputStream open = open();
-        int count = open.read(buffer, offset, (int) Math.min(length, blob.size() - position));
+        int count = fill(open, buffer, offset, (int) Math.min(length, blob.size() - position));
         if (count < 0) {
           throw new RegistryException(
               Reason.ConnectionFailed,
@@ -79,8 +83,8 @@ final class BlobStream extends InputStream {
         position += count;
         if (position == blob.size()) {
           end(open);
-        } else {
-          stalled = watch(count);
+        } else if (late == null) {
+          late = watch(count);
         }
         return count;
       } catch (IOException e) {
@@ -89,6 +93,20 @@ final class BlobStream extends InputStream {
         recover(e);
       }
     }
+  }
+
+  /** One read, and more of them as long as whole segments come: fewer steps for each byte. */
+  private int fill(InputStream open, byte[] buffer, int offset, int length) throws IOException {
+    int count = open.read(buffer, offset, length);
+    for (int last = count; last == SEGMENT && count < length; count += Math.max(0, last)) {
+      try {
+        last = open.read(buffer, offset + count, Math.min(SEGMENT, length - count));
+      } catch (IOException e) {
+        late = broken(e);
+        break;
+      }
+    }
+    return count;
   }
 
   private RegistryException broken(IOException e) {
@@ -118,6 +136,7 @@ final class BlobStream extends InputStream {
       skip(open, position);
     }
     in = open;
+    timer = new QuietTimer();
     return open;
   }
 
@@ -201,6 +220,9 @@ final class BlobStream extends InputStream {
 
   /** What has become of a transfer; null while it moves. */
   private @Nullable RegistryException watch(int count) {
+    if (timer != null) {
+      timer.moved(count);
+    }
     windowBytes += count;
     if (windowBytes >= 1 << 20) {
       windowBytes = 0;
@@ -241,6 +263,10 @@ final class BlobStream extends InputStream {
   @Override
   public void close() {
     in = null;
+    if (timer != null) {
+      timer.close();
+      timer = null;
+    }
     Answer open = answer;
     answer = null;
     if (open != null) {

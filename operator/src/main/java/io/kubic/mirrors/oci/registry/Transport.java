@@ -2,27 +2,37 @@ package io.kubic.mirrors.oci.registry;
 
 import java.time.Clock;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.random.RandomGenerator;
+import javax.net.ssl.SSLSocketFactory;
+import javax.net.ssl.X509TrustManager;
 import okhttp3.ConnectionPool;
+import okhttp3.ConnectionSpec;
 import okhttp3.OkHttpClient;
+import org.jspecify.annotations.Nullable;
 
 /** What all registry clients of a process share: connections, clock, chance, and waiting. */
 public final class Transport implements AutoCloseable {
   /** What several registries have at once by default; what is more is dialled anew each time. */
   private static final int IDLE_CONNECTIONS = 256;
 
-  private final OkHttpClient http;
+  private static final List<ConnectionSpec> TLS =
+      List.of(ConnectionSpec.MODERN_TLS, ConnectionSpec.CLEARTEXT);
+
+  private final OkHttpClient plain;
   private final Clock clock;
   private final RandomGenerator random;
   private final Pause pause;
   private final String userAgent;
   private final Network network;
   private final ConcurrentHashMap<String, Gate> gates = new ConcurrentHashMap<>();
+
+  private @Nullable Tls system;
 
   /** Ends calls that do not get to their headers in time; idle but for that. */
   private final ScheduledExecutorService watchdog = watchdog();
@@ -50,8 +60,9 @@ public final class Transport implements AutoCloseable {
     this.random = random;
     this.pause = pause;
     this.userAgent = userAgent;
-    this.http =
+    this.plain =
         new OkHttpClient.Builder()
+            .connectionSpecs(List.of(ConnectionSpec.CLEARTEXT))
             .connectionPool(new ConnectionPool(IDLE_CONNECTIONS, 1, TimeUnit.MINUTES))
             .dns(network::lookup)
             .socketFactory(new CheckedSockets(network, address -> {}))
@@ -95,8 +106,40 @@ public final class Transport implements AutoCloseable {
     return network;
   }
 
-  OkHttpClient http() {
-    return http;
+  /** Without TLS: reading the certificates of the system is a good part of a start. */
+  OkHttpClient plain() {
+    return plain;
+  }
+
+  /** Gives a client TLS with the trust of the system, which is read when it is first needed. */
+  OkHttpClient.Builder secured(OkHttpClient.Builder client) {
+    Tls known;
+    synchronized (this) {
+      known = system == null ? Tls.of(Trust.system()) : system;
+      system = known;
+    }
+    return known.over(client);
+  }
+
+  /** Gives a client TLS with a trust of its own. */
+  static OkHttpClient.Builder secured(OkHttpClient.Builder client, Trust trust) {
+    return Tls.of(trust).over(client);
+  }
+
+  /** Whether a client has been given TLS. */
+  static boolean isSecured(OkHttpClient client) {
+    return client.connectionSpecs().equals(TLS);
+  }
+
+  private record Tls(SSLSocketFactory sockets, X509TrustManager trust) {
+    static Tls of(Trust trust) {
+      X509TrustManager manager = trust.trustManager();
+      return new Tls(trust.context(manager).getSocketFactory(), manager);
+    }
+
+    OkHttpClient.Builder over(OkHttpClient.Builder client) {
+      return client.connectionSpecs(TLS).sslSocketFactory(sockets, trust);
+    }
   }
 
   Clock clock() {
@@ -130,6 +173,6 @@ public final class Transport implements AutoCloseable {
   @Override
   public void close() {
     watchdog.shutdownNow();
-    http.connectionPool().evictAll();
+    plain.connectionPool().evictAll();
   }
 }

@@ -68,11 +68,13 @@ final class UploadBody extends RequestBody {
   @Override
   public void writeTo(BufferedSink sink) throws IOException {
     byte[] buffer = new byte[(int) Math.max(1, Math.min(BUFFER, blob.size() - offset))];
-    try (InputStream in = open()) {
+    try (InputStream in = open();
+        QuietTimer timer = new QuietTimer()) {
       while (position < blob.size()) {
         int count = read(in, buffer);
         sink.write(buffer, 0, count);
         position += count;
+        timer.moved(count);
       }
     }
     sink.flush();

@@ -60,7 +60,7 @@ final class Wire {
     Duration timeout = connection.limits().timeout();
     OkHttpClient.Builder builder =
         transport
-            .http()
+            .plain()
             .newBuilder()
             .connectTimeout(
                 timeout.compareTo(Duration.ofSeconds(30)) > 0 ? Duration.ofSeconds(30) : timeout)
@@ -69,11 +69,10 @@ final class Wire {
             .writeTimeout(Duration.ZERO)
             .proxySelector(new ProxyChoice(connection.proxies()))
             .proxyAuthenticator(new ProxyLogin(connection.proxies()));
-    // The system's trust is what a client has anyway; reading it takes a good part of a start.
-    if (bases.stream().anyMatch(HttpUrl::isHttps) || !connection.trust().equals(Trust.system())) {
-      var trustManager = connection.trust().trustManager();
-      builder.sslSocketFactory(
-          connection.trust().context(trustManager).getSocketFactory(), trustManager);
+    if (!connection.trust().equals(Trust.system())) {
+      Transport.secured(builder, connection.trust());
+    } else if (bases.stream().anyMatch(HttpUrl::isHttps)) {
+      transport.secured(builder);
     }
     if (connection.trust().insecure()) {
       builder.hostnameVerifier((host, session) -> true);
@@ -229,7 +228,7 @@ final class Wire {
     UploadBody uploads = ask.body instanceof UploadBody body ? body : null;
     OkHttpClient client =
         !isOwn(url) ? foreign : uploads != null ? upload : ask.bulk ? bulk : small;
-    Call call = client.newCall(request.build());
+    Call call = fit(client, url).newCall(request.build());
     Deadline deadline = new Deadline(transport, call);
     Duration timeout = connection.limits().timeout();
     if (uploads != null) {
@@ -278,6 +277,13 @@ final class Wire {
     }
   }
 
+  /** A registry without TLS may lead to a place, or have its tokens from one, that has it. */
+  private OkHttpClient fit(OkHttpClient client, HttpUrl url) {
+    return !url.isHttps() || Transport.isSecured(client)
+        ? client
+        : transport.secured(client.newBuilder()).build();
+  }
+
   /** A target that assembles a large blob answers late. */
   private Duration commitTimeout() {
     return connection.limits().timeout().multipliedBy(COMMIT_FACTOR);
@@ -293,7 +299,7 @@ final class Wire {
     }
     requests.incrementAndGet();
     OkHttpClient client =
-        (own ? small : foreign)
+        fit(own ? small : foreign, url)
             .newBuilder()
             .callTimeout(connection.limits().timeout().toMillis(), TimeUnit.MILLISECONDS)
             .build();

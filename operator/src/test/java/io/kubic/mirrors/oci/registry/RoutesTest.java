@@ -182,6 +182,33 @@ class RoutesTest {
     assertThat(fetch(usual.withTrust(new Trust(List.of(), null, true))).bytes()).isEqualTo(IMAGE);
   }
 
+  @Test
+  void aRegistryWithoutTlsMayLeadToAPlaceThatHasIt() throws Exception {
+    HostileRegistry registry =
+        registry(null, x -> x.asks("/v2/app/") && x.redirect("https://cdn.test/v2/app/x"));
+    HostileRegistry secured = registry(serverContext(), x -> false);
+    network.name("cdn.test", "203.0.113.2");
+    network.at("203.0.113.1", registry.port()).at("203.0.113.2", secured.port());
+    // Nobody the system knows has signed its certificate: TLS was spoken to find that out.
+    assertThat(refusal(plain())).isEqualTo(Reason.TLSVerification);
+    assertThat(secured.seen).isEmpty();
+  }
+
+  @Test
+  void aRegistryWithoutTlsMayHaveItsTokensFromAPlaceThatHasIt() throws Exception {
+    HostileRegistry registry =
+        registry(
+            null,
+            x ->
+                x.asks("/v2/")
+                    && x.challenge("Bearer realm=\"https://" + HOST + "/token\",service=\"s\""));
+    HostileRegistry secured = registry(serverContext(), x -> false);
+    network.name(HOST, "203.0.113.1", "203.0.113.2");
+    network.at("203.0.113.1", registry.port()).at("203.0.113.2", secured.port());
+    assertThat(refusal(plain())).isEqualTo(Reason.TLSVerification);
+    assertThat(secured.seen).isEmpty();
+  }
+
   // --- proxies ---
 
   /** A proxy that wants a password, for plain requests and for tunnels. */

@@ -9,10 +9,12 @@ import io.kubic.mirrors.oci.ImageStore.BlobWrite;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -82,6 +84,48 @@ class TransferTest {
         .filteredOn(x -> x.method.equals("PATCH"))
         .extracting(x -> x.headers.get("Content-Range"))
         .containsExactly("150000-399999", "300000-399999");
+  }
+
+  @Test
+  void aTransferThatEndsAfterWholeSegmentsGoesOnWithTheNextByte() throws Exception {
+    int sent = 5 * 8192;
+    registry.addBlob("app", BYTES);
+    registry.script(
+        x -> {
+          if (!x.asks("/v2/app/blobs/") || from(x) > 0) {
+            return false;
+          }
+          x.raw("HTTP/1.1 200 X\r\nContent-Length: " + BYTES.length + "\r\n\r\n");
+          // Waits for the headers to be read: the body starts with a segment of its own.
+          Thread.sleep(50);
+          x.raw(Arrays.copyOf(BYTES, sent));
+          return x.end();
+        });
+    byte[] found = new byte[BYTES.length];
+    try (InputStream in = client(1).blob("app", BLOB, 0)) {
+      assertThat(in.readNBytes(found, 0, found.length)).isEqualTo(found.length);
+      assertThat(in.read()).isNegative();
+    }
+    assertThat(found).isEqualTo(BYTES);
+    assertThat(registry.seen).extracting(TransferTest::from).containsExactly(0, sent);
+  }
+
+  @Test
+  void aTransferThatStopsAfterAWholeSegmentIsAskedForAnew() throws IOException {
+    registry.addBlob("app", BYTES);
+    registry.script(
+        x -> {
+          if (!x.asks("/v2/app/blobs/") || from(x) > 0) {
+            return false;
+          }
+          x.raw("HTTP/1.1 200 X\r\nContent-Length: " + BYTES.length + "\r\n\r\n");
+          x.raw(Arrays.copyOf(BYTES, 8192));
+          return x.stall();
+        });
+    try (InputStream in = client(1).blob("app", BLOB, 0)) {
+      assertThat(in.readAllBytes()).isEqualTo(BYTES);
+    }
+    assertThat(registry.seen).extracting(TransferTest::from).containsExactly(0, 8192);
   }
 
   /** A body of 100 bytes a second. */

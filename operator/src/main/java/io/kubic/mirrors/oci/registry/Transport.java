@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 
 /** What all registry clients of a process share: connections, clock, chance, and waiting. */
 public final class Transport implements AutoCloseable {
-  /** What several registries have at once by default; what is more is dialled anew each time. */
+  /** What a registry is asked at once, and then some; what is more is dialled anew each time. */
   private static final int IDLE_CONNECTIONS = 256;
 
   private static final List<ConnectionSpec> TLS =
@@ -31,6 +31,12 @@ public final class Transport implements AutoCloseable {
   private final String userAgent;
   private final Network network;
   private final ConcurrentHashMap<String, Gate> gates = new ConcurrentHashMap<>();
+
+  /**
+   * Of a registry each: OkHttp goes through all connections of a pool to find one, and again when
+   * one is free.
+   */
+  private final ConcurrentHashMap<String, ConnectionPool> pools = new ConcurrentHashMap<>();
 
   private @Nullable Tls system;
 
@@ -63,7 +69,6 @@ public final class Transport implements AutoCloseable {
     this.plain =
         new OkHttpClient.Builder()
             .connectionSpecs(List.of(ConnectionSpec.CLEARTEXT))
-            .connectionPool(new ConnectionPool(IDLE_CONNECTIONS, 1, TimeUnit.MINUTES))
             .dns(network::lookup)
             .socketFactory(new CheckedSockets(network, address -> {}))
             // Redirects are followed by ourselves, since credentials must not follow them.
@@ -100,6 +105,13 @@ public final class Transport implements AutoCloseable {
       gate.join(connection);
     }
     return gate;
+  }
+
+  /** The connections to a registry, and to where it leads. */
+  ConnectionPool pool(Connection connection) {
+    return pools.computeIfAbsent(
+        connection.registry(),
+        registry -> new ConnectionPool(IDLE_CONNECTIONS, 1, TimeUnit.MINUTES));
   }
 
   Network network() {
@@ -173,6 +185,6 @@ public final class Transport implements AutoCloseable {
   @Override
   public void close() {
     watchdog.shutdownNow();
-    plain.connectionPool().evictAll();
+    pools.values().forEach(ConnectionPool::evictAll);
   }
 }

@@ -62,6 +62,7 @@ final class Wire {
         transport
             .plain()
             .newBuilder()
+            .connectionPool(transport.pool(connection))
             .connectTimeout(
                 timeout.compareTo(Duration.ofSeconds(30)) > 0 ? Duration.ofSeconds(30) : timeout)
             // A small call has a deadline as a whole: a timer for each read would be one more.
@@ -362,7 +363,12 @@ final class Wire {
   }
 
   private boolean isOwn(HttpUrl url) {
-    return bases.stream().anyMatch(base -> sameOrigin(base, url));
+    for (HttpUrl base : bases) {
+      if (sameOrigin(base, url)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   static boolean sameOrigin(HttpUrl one, HttpUrl other) {

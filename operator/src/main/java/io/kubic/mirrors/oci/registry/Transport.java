@@ -123,7 +123,10 @@ public final class Transport implements AutoCloseable {
     return plain;
   }
 
-  /** Gives a client TLS with the trust of the system, which is read when it is first needed. */
+  /**
+   * Gives a client TLS with the trust of the system, which is read when it is first needed, and
+   * once: clients of one trust share their connections.
+   */
   OkHttpClient.Builder secured(OkHttpClient.Builder client) {
     Tls known;
     synchronized (this) {
@@ -133,7 +136,7 @@ public final class Transport implements AutoCloseable {
     return known.over(client);
   }
 
-  /** Gives a client TLS with a trust of its own. */
+  /** Gives a client TLS with this trust, as it is now. */
   static OkHttpClient.Builder secured(OkHttpClient.Builder client, Trust trust) {
     return Tls.of(trust).over(client);
   }

@@ -70,10 +70,8 @@ final class Wire {
             .writeTimeout(Duration.ZERO)
             .proxySelector(new ProxyChoice(connection.proxies()))
             .proxyAuthenticator(new ProxyLogin(connection.proxies()));
-    if (!connection.trust().equals(Trust.system())) {
+    if (bases.stream().anyMatch(HttpUrl::isHttps) || !connection.trust().equals(Trust.system())) {
       Transport.secured(builder, connection.trust());
-    } else if (bases.stream().anyMatch(HttpUrl::isHttps)) {
-      transport.secured(builder);
     }
     if (connection.trust().insecure()) {
       builder.hostnameVerifier((host, session) -> true);

@@ -86,21 +86,23 @@ class TransferTest {
         .containsExactly("150000-399999", "300000-399999");
   }
 
+  /** Sends the first bytes of the body, and no more; to whoever asks for the rest, nothing. */
+  private static boolean begins(HostileRegistry.Exchange x, int sent) throws Exception {
+    if (!x.asks("/v2/app/blobs/") || from(x) > 0) {
+      return false;
+    }
+    x.raw("HTTP/1.1 200 X\r\nContent-Length: " + BYTES.length + "\r\n\r\n");
+    // The headers are read by then, and the body starts with a segment of its own.
+    Thread.sleep(50);
+    x.raw(Arrays.copyOf(BYTES, sent));
+    return true;
+  }
+
   @Test
   void aTransferThatEndsAfterWholeSegmentsGoesOnWithTheNextByte() throws Exception {
     int sent = 5 * 8192;
     registry.addBlob("app", BYTES);
-    registry.script(
-        x -> {
-          if (!x.asks("/v2/app/blobs/") || from(x) > 0) {
-            return false;
-          }
-          x.raw("HTTP/1.1 200 X\r\nContent-Length: " + BYTES.length + "\r\n\r\n");
-          // Waits for the headers to be read: the body starts with a segment of its own.
-          Thread.sleep(50);
-          x.raw(Arrays.copyOf(BYTES, sent));
-          return x.end();
-        });
+    registry.script(x -> begins(x, sent) && x.end());
     byte[] found = new byte[BYTES.length];
     try (InputStream in = client(1).blob("app", BLOB, 0)) {
       assertThat(in.readNBytes(found, 0, found.length)).isEqualTo(found.length);
@@ -113,15 +115,7 @@ class TransferTest {
   @Test
   void aTransferThatStopsAfterAWholeSegmentIsAskedForAnew() throws IOException {
     registry.addBlob("app", BYTES);
-    registry.script(
-        x -> {
-          if (!x.asks("/v2/app/blobs/") || from(x) > 0) {
-            return false;
-          }
-          x.raw("HTTP/1.1 200 X\r\nContent-Length: " + BYTES.length + "\r\n\r\n");
-          x.raw(Arrays.copyOf(BYTES, 8192));
-          return x.stall();
-        });
+    registry.script(x -> begins(x, 8192) && x.stall());
     try (InputStream in = client(1).blob("app", BLOB, 0)) {
       assertThat(in.readAllBytes()).isEqualTo(BYTES);
     }

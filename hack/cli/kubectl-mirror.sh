@@ -18,7 +18,7 @@ for home in "${JAVA_HOME:-}" /usr/lib/jvm/*25* /opt/*jdk*25* "$HOME"/.sdkman/can
   [ -z "$found" ] || break
 done
 [ -n "$found" ] || { echo "kubectl-mirror: needs Java 25: install temurin-25-jre (https://adoptium.net) or set JAVA_HOME" >&2; exit 2; }
-# A young generation of a fixed size: one that grows with the heap is cleared as often, and 40 MiB larger.
+# The young generation has a fixed size: one that grows with the heap is no faster (docs/bench.md), and 40 MiB larger.
 run() { # CLASSES...: how the JVM comes by its classes
   exec "$found/bin/java" -XX:+UseSerialGC -Xms32m -Xmx512m -Xmn24m -XX:+UnlockDiagnosticVMOptions -XX:-DisplayVMOutput \
     -XX:CompilerDirectivesFile="$lib/compiler.json" -XX:-UsePerfData -Djdk.reflect.useNativeAccessorOnly=true \

@@ -9,20 +9,14 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.random.RandomGenerator;
-import javax.net.ssl.SSLSocketFactory;
-import javax.net.ssl.X509TrustManager;
 import okhttp3.ConnectionPool;
 import okhttp3.ConnectionSpec;
 import okhttp3.OkHttpClient;
-import org.jspecify.annotations.Nullable;
 
 /** What all registry clients of a process share: connections, clock, chance, and waiting. */
 public final class Transport implements AutoCloseable {
   /** What a registry is asked at once, and then some; what is more is dialled anew each time. */
   private static final int IDLE_CONNECTIONS = 256;
-
-  private static final List<ConnectionSpec> TLS =
-      List.of(ConnectionSpec.MODERN_TLS, ConnectionSpec.CLEARTEXT);
 
   private final OkHttpClient plain;
   private final Clock clock;
@@ -37,8 +31,6 @@ public final class Transport implements AutoCloseable {
    * one is free.
    */
   private final ConcurrentHashMap<String, ConnectionPool> pools = new ConcurrentHashMap<>();
-
-  private @Nullable Tls system;
 
   /** Ends calls that do not get to their headers in time; idle but for that. */
   private final ScheduledExecutorService watchdog = watchdog();
@@ -121,40 +113,6 @@ public final class Transport implements AutoCloseable {
   /** Without TLS: reading the certificates of the system is a good part of a start. */
   OkHttpClient plain() {
     return plain;
-  }
-
-  /**
-   * Gives a client TLS with the trust of the system, which is read when it is first needed, and
-   * once: clients of one trust share their connections.
-   */
-  OkHttpClient.Builder secured(OkHttpClient.Builder client) {
-    Tls known;
-    synchronized (this) {
-      known = system == null ? Tls.of(Trust.system()) : system;
-      system = known;
-    }
-    return known.over(client);
-  }
-
-  /** Gives a client TLS with this trust, as it is now. */
-  static OkHttpClient.Builder secured(OkHttpClient.Builder client, Trust trust) {
-    return Tls.of(trust).over(client);
-  }
-
-  /** Whether a client has been given TLS. */
-  static boolean isSecured(OkHttpClient client) {
-    return client.connectionSpecs().equals(TLS);
-  }
-
-  private record Tls(SSLSocketFactory sockets, X509TrustManager trust) {
-    static Tls of(Trust trust) {
-      X509TrustManager manager = trust.trustManager();
-      return new Tls(trust.context(manager).getSocketFactory(), manager);
-    }
-
-    OkHttpClient.Builder over(OkHttpClient.Builder client) {
-      return client.connectionSpecs(TLS).sslSocketFactory(sockets, trust);
-    }
   }
 
   Clock clock() {

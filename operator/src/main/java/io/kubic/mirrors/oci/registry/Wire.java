@@ -7,13 +7,17 @@ import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
+import javax.net.ssl.X509TrustManager;
 import okhttp3.Call;
+import okhttp3.ConnectionSpec;
 import okhttp3.HttpUrl;
 import okhttp3.MediaType;
 import okhttp3.OkHttpClient;
@@ -33,6 +37,9 @@ final class Wire {
 
   private static final int MAX_REDIRECTS = 5;
 
+  private static final List<ConnectionSpec> TLS =
+      List.of(ConnectionSpec.MODERN_TLS, ConnectionSpec.CLEARTEXT);
+
   /** How much longer than for anything else a target may take to assemble a large blob. */
   private static final int COMMIT_FACTOR = 10;
 
@@ -48,6 +55,9 @@ final class Wire {
   private final OkHttpClient bulk;
   private final OkHttpClient upload;
   private final OkHttpClient foreign;
+
+  /** What the clients above are where TLS is needed and they have none. */
+  private final Map<OkHttpClient, OkHttpClient> secured = new ConcurrentHashMap<>();
 
   Wire(Connection connection, Transport transport) {
     this.connection = connection;
@@ -71,7 +81,7 @@ final class Wire {
             .proxySelector(new ProxyChoice(connection.proxies()))
             .proxyAuthenticator(new ProxyLogin(connection.proxies()));
     if (bases.stream().anyMatch(HttpUrl::isHttps) || !connection.trust().equals(Trust.system())) {
-      Transport.secured(builder, connection.trust());
+      secure(builder, connection.trust());
     }
     if (connection.trust().insecure()) {
       builder.hostnameVerifier((host, session) -> true);
@@ -278,9 +288,17 @@ final class Wire {
 
   /** A registry without TLS may lead to a place, or have its tokens from one, that has it. */
   private OkHttpClient fit(OkHttpClient client, HttpUrl url) {
-    return !url.isHttps() || Transport.isSecured(client)
+    return !url.isHttps() || client.connectionSpecs().equals(TLS)
         ? client
-        : transport.secured(client.newBuilder()).build();
+        : secured.computeIfAbsent(
+            client, plain -> secure(plain.newBuilder(), Trust.system()).build());
+  }
+
+  private static OkHttpClient.Builder secure(OkHttpClient.Builder client, Trust trust) {
+    X509TrustManager manager = trust.trustManager();
+    return client
+        .connectionSpecs(TLS)
+        .sslSocketFactory(trust.context(manager).getSocketFactory(), manager);
   }
 
   /** A target that assembles a large blob answers late. */

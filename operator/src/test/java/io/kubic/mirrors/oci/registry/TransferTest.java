@@ -92,7 +92,8 @@ class TransferTest {
       return false;
     }
     x.raw("HTTP/1.1 200 X\r\nContent-Length: " + BYTES.length + "\r\n\r\n");
-    // The headers are read by then, and the body starts with a segment of its own.
+    // The headers are read by then, and the body starts with a segment of its own; if they are not,
+    // the same has to come of it, by way of a segment that is not whole.
     Thread.sleep(50);
     x.raw(Arrays.copyOf(BYTES, sent));
     return true;

@@ -1,6 +1,7 @@
 package io.kubic.mirrors;
 
 import io.kubic.mirrors.cli.CommandLines;
+import io.kubic.mirrors.ops.Exit;
 import io.kubic.mirrors.ops.Logging;
 
 /** Starts the role that the arguments name and ends the process with its exit code. */
@@ -9,6 +10,6 @@ public final class Main {
 
   public static void main(String[] args) {
     Logging.configure();
-    System.exit(CommandLines.create(args).execute(args));
+    Exit.with(CommandLines.create(args).execute(args));
   }
 }

@@ -1,17 +1,23 @@
 package io.kubic.mirrors.api.v1alpha1;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationContext;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonDeserializer;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
+import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import io.fabric8.kubernetes.api.model.ObjectMeta;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
@@ -19,11 +25,15 @@ import java.util.stream.Collectors;
  * unknown field is an error, as it is at {@code kubectl apply}.
  */
 public final class ResourceFile {
-  private static final ObjectMapper YAML =
+  private static final ObjectMapper PLAIN =
       new ObjectMapper(
               YAMLFactory.builder().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER).build())
           .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
           .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+  private static final ObjectMapper YAML =
+      PLAIN
+          .copy()
+          .registerModule(new SimpleModule().addDeserializer(ObjectMeta.class, new Metadata()));
 
   private ResourceFile() {}
 
@@ -84,6 +94,30 @@ public final class ResourceFile {
           "not valid YAML: " + firstLine(e));
     } catch (IOException e) {
       throw new InvalidSpecException(name, "cannot be read: " + e.getMessage());
+    }
+  }
+
+  /**
+   * The metadata that people write. To look at the whole class, for what only a server adds, takes
+   * a tenth of a command's start, so that is done only when there is such a field.
+   */
+  private static final class Metadata extends JsonDeserializer<ObjectMeta> {
+    @Override
+    public ObjectMeta deserialize(JsonParser parser, DeserializationContext context)
+        throws IOException {
+      JsonNode tree = parser.readValueAsTree();
+      ObjectMeta metadata = new ObjectMeta();
+      for (Map.Entry<String, JsonNode> field : tree.properties()) {
+        String name = field.getValue().isTextual() ? field.getKey() : "";
+        switch (name) {
+          case "name" -> metadata.setName(field.getValue().asText());
+          case "namespace" -> metadata.setNamespace(field.getValue().asText());
+          default -> {
+            return PLAIN.treeToValue(tree, ObjectMeta.class);
+          }
+        }
+      }
+      return tree.isObject() ? metadata : PLAIN.treeToValue(tree, ObjectMeta.class);
     }
   }
 

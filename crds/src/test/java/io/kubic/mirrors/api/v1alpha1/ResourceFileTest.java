@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import io.fabric8.kubernetes.api.model.ObjectMeta;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -62,6 +63,33 @@ class ResourceFileTest {
                     LIST.replace("repositories:", "repositoriez:"), "list.yaml", MirrorList.class))
         .isInstanceOf(InvalidSpecException.class)
         .hasMessageStartingWith("list.yaml: spec.sources[0].repositoriez: no such field");
+  }
+
+  @Test
+  void metadataIsReadAsTheServerDoes() {
+    assertThat(metadata("{name: kubic}").getName()).isEqualTo("kubic");
+    assertThat(metadata("{name: kubic, namespace: mirror}").getNamespace()).isEqualTo("mirror");
+    ObjectMeta all =
+        metadata(
+            "{name: kubic, labels: {app: a}, annotations: {b: c}, generation: 3,"
+                + " managedFields: [{manager: kubectl}]}");
+    assertThat(all.getName()).isEqualTo("kubic");
+    assertThat(all.getLabels()).containsExactly(Map.entry("app", "a"));
+    assertThat(all.getAnnotations()).containsExactly(Map.entry("b", "c"));
+    assertThat(all.getGeneration()).isEqualTo(3);
+    assertThat(all.getManagedFields().getFirst().getManager()).isEqualTo("kubectl");
+    assertThatThrownBy(() -> metadata("{name: {a: b}}"))
+        .isInstanceOf(InvalidSpecException.class)
+        .hasMessageStartingWith("l.yaml: metadata.name: ");
+    assertThatThrownBy(() -> metadata("kubic"))
+        .isInstanceOf(InvalidSpecException.class)
+        .hasMessageStartingWith("l.yaml: metadata: ");
+  }
+
+  private static ObjectMeta metadata(String text) {
+    return ResourceFile.read(LIST.replace("{name: kubic}", text), "l.yaml", MirrorList.class)
+        .getFirst()
+        .getMetadata();
   }
 
   @Test

@@ -1,0 +1,115 @@
+package io.kubic.mirrors.ops;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/** Each in a process of its own, which is the thing that ends. */
+class ExitTest {
+  private static final int CODE = 7;
+
+  /** Prints, registers a hook that prints, and ends. */
+  static final class Ordinary {
+    public static void main(String[] args) {
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("hook")));
+      System.out.print("all of it ");
+      Exit.with(CODE);
+    }
+  }
+
+  /** Ends while somebody else, who waits for it in a hook, has ended it with another code. */
+  static final class AfterASignal {
+    public static void main(String[] args) throws InterruptedException {
+      CountDownLatch ending = new CountDownLatch(1);
+      CountDownLatch done = new CountDownLatch(1);
+      Runtime.getRuntime()
+          .addShutdownHook(
+              new Thread(
+                  () -> {
+                    ending.countDown();
+                    try {
+                      // Long enough for an end that would not wait.
+                      done.await();
+                      Thread.sleep(200);
+                    } catch (InterruptedException e) {
+                      throw new IllegalStateException(e);
+                    }
+                    System.out.println("hook");
+                  }));
+      Thread.ofPlatform().daemon().start(() -> System.exit(143));
+      ending.await();
+      done.countDown();
+      Exit.with(CODE);
+    }
+  }
+
+  private record Ended(int code, String out) {}
+
+  private static Ended run(Class<?> program, String... options)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of(options));
+    command.addAll(
+        List.of(
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            program.getName()));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    try {
+      String out = new String(process.getInputStream().readAllBytes());
+      assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      return new Ended(process.exitValue(), out);
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  @Test
+  void nowTellsAllAndTheCodeAndCallsNoHook() throws Exception {
+    assertThat(
+            run(
+                Ordinary.class,
+                "--enable-native-access=ALL-UNNAMED",
+                "-D" + Exit.PROPERTY + "=now"))
+        .isEqualTo(new Ended(CODE, "all of it "));
+  }
+
+  @Test
+  void withoutTheWordTheEndIsTheUsualOne() throws Exception {
+    Ended usual = new Ended(CODE, "all of it hook" + System.lineSeparator());
+    assertThat(run(Ordinary.class)).isEqualTo(usual);
+    assertThat(
+            run(
+                Ordinary.class,
+                "--enable-native-access=ALL-UNNAMED",
+                "-D" + Exit.PROPERTY + "=learn"))
+        .isEqualTo(usual);
+  }
+
+  @Test
+  void whereTheJvmAllowsNoNativeCallTheEndIsTheUsualOne() throws Exception {
+    Ended ended =
+        run(Ordinary.class, "--illegal-native-access=deny", "-D" + Exit.PROPERTY + "=now");
+    assertThat(ended.code()).isEqualTo(CODE);
+    assertThat(ended.out()).endsWith("hook" + System.lineSeparator());
+  }
+
+  @Test
+  void aProcessThatIsEndingAlreadyEndsAsThatSays() throws Exception {
+    assertThat(
+            run(
+                AfterASignal.class,
+                "--enable-native-access=ALL-UNNAMED",
+                "-D" + Exit.PROPERTY + "=now"))
+        .isEqualTo(new Ended(143, "hook" + System.lineSeparator()));
+  }
+}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Side by side: our sync, regsync, crane, skopeo, and a floor that knows the answer. See docs/bench.md.
 #   copy.sh [SCENARIO...]    cold noop delta delta-shared loop unshared big; all of them by default (and small)
+# "ledger" is ours with compare: Ledger, in noop and the deltas.
 # FULL=1 for the sizes of the bars; ROUNDS=N, PEERS="ours regsync crane skopeo floor", DELAY=40 MBIT=1000, and the
 # sizes below by environment.
 . "$(dirname "$0")/lib.sh"
@@ -44,6 +45,8 @@ lists() { # ANSWER
     echo "    images:"
     "$bin/kit" list -answer "$answer" | sed 's/^/    - /'
   } >"$work/list.yaml"
+  # As many requests at once in all: only the source is asked.
+  sed "s/^spec:\$/spec:\n  compare: Ledger/; s/maxConcurrent: .*}/maxConcurrent: $((2 * ours_parallel))}/" "$work/list.yaml" >"$work/ledger.yaml"
   {
     echo "version: 1"
     echo "creds:"
@@ -73,6 +76,7 @@ lists() { # ANSWER
 peer() { # PEER: the command, in the array command.
   case $1 in
     ours) command=("$ours" sync -q -f "$work/list.yaml" --to "$target_at" --plain-http) ;;
+    ledger) command=("$ours" sync -q -f "$work/ledger.yaml" --to "$target_at" --plain-http) ;;
     regsync) command=("$bin/regsync" once -v error -c "$work/regsync.yaml") ;;
     crane) command=("$work/crane.sh") ;;
     skopeo) command=("$work/skopeo.sh") ;;
@@ -85,6 +89,8 @@ peer() { # PEER: the command, in the array command.
 race() { # SCENARIO FILLED: directory with what the target has at the start, or nothing
   local scenario=$1 filled=$2 round name order file=$results/$1.tsv
   read -ra order <<<"$peers"
+  # Ours once more, believing its ledger, where there is one.
+  [ -z "$filled" ] || case " $peers " in *" ours "*) order+=(ledger) ;; esac
   rm -f "$file" "$work/measured"
   # The first start of a JVM may write its class archive, which is not measured: who synchronises does so every hour.
   for round in $(seq 0 "$rounds"); do
@@ -117,17 +123,21 @@ race() { # SCENARIO FILLED: directory with what the target has at the start, or 
 table() { # SCENARIO FILE
   local name wall best=- thrift=- floor us cpu
   printf '%-9s %9s %9s %9s %9s %9s %10s\n' "" "wall s" "cpu s" "rss MiB" "at source" "at target" verified
-  for name in $peers; do
+  for name in $peers ledger; do
+    [ -n "$(of "$2" "$name" 2)" ] || continue
     wall=$(of "$2" "$name" 2 | median) cpu=$(of "$2" "$name" 3 | median)
     printf '%-9s %9.2f %9.2f %9.0f %9.0f %9.0f %10s\n' "$name" "$wall" "$cpu" "$(of "$2" "$name" 4 | sort -g | tail -n 1)" \
       "$(of "$2" "$name" 6 | median)" "$(of "$2" "$name" 7 | median)" "$(of "$2" "$name" 5 | grep -qv '^0$' && echo NO || echo yes)"
-    case $name in ours | floor) continue ;; esac
+    case $name in ours | ledger | floor) continue ;; esac
     best=$(printf '%s\n' "$best" "$wall" | grep -v '^-$' | sort -g | head -n 1)
     thrift=$(printf '%s\n' "$thrift" "$cpu" | grep -v '^-$' | sort -g | head -n 1)
   done
   us=$(of "$2" ours 2 | median) floor=$(of "$2" floor 2 | median)
-  printf '  faster than the best peer: %sx   of the floor: %sx   CPU of the thriftiest peer: %sx\n\n' \
+  printf '  faster than the best peer: %sx   of the floor: %sx   CPU of the thriftiest peer: %sx\n' \
     "$(ratio "$best" "$us")" "$(ratio "$us" "$floor")" "$(ratio "$(of "$2" ours 3 | median)" "$thrift")"
+  wall=$(of "$2" ledger 2 | median)
+  [ "$wall" = - ] || printf '  with compare: Ledger faster than the best peer: %sx\n' "$(ratio "$best" "$wall")"
+  echo
 }
 
 # Our first run into a registry that somebody else filled notes what it found there, which is not measured either.

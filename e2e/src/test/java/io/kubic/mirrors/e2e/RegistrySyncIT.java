@@ -423,6 +423,42 @@ class RegistrySyncIT {
     assertThat(at(target, "some", amd.digest())).isEmpty();
   }
 
+  private static long looks(LocalRegistry registry) throws IOException {
+    return Files.readString(registry.log())
+        .lines()
+        .filter(line -> line.contains("\"HEAD /v2/some/manifests/"))
+        .count();
+  }
+
+  @Test
+  void aListThatComparesWithItsLedgerAsksTheTargetForNoTagThatItLists() throws Exception {
+    for (String tag : List.of("1", "2", "3", "4")) {
+      image("some", tag, blob("some", LAYER, bytes(10_000)));
+    }
+    LocalRegistry target = registry("target");
+    Path list =
+        list(
+            directory.resolve("list.yaml"),
+            source.host(),
+            "  compare: Ledger",
+            "      images: ['some']");
+    sync(list, target).orFail();
+    long before = looks(target);
+    assertThat(sync(list, target).orFail().out()).contains("\"skipped\":4");
+    assertThat(looks(target)).isEqualTo(before);
+
+    // Gone by its tag, and with its digest: a registry lists neither.
+    for (String gone : List.of("1", sha256(at(target, "some", "2")))) {
+      URI place = URI.create("http://" + target.host() + "/v2/some/manifests/" + gone);
+      assertThat(send(HttpRequest.newBuilder(place).DELETE()).statusCode()).isEqualTo(202);
+    }
+    assertThat(sync(list, target).orFail().out()).contains("\"copied\":2", "\"skipped\":2");
+    for (String tag : List.of("1", "2", "3", "4")) {
+      assertThat(at(target, "some", tag)).isEqualTo(at(source, "some", tag));
+      whole(target, "some", tag);
+    }
+  }
+
   @Test
   void dockersSchema1IsRefusedByName() throws Exception {
     HttpServer old =

@@ -54,6 +54,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
    * @param bytes of all that the image consists of; 0 when never found out
    * @param put when we put it there; null when it was there before us: then it is not ours to take
    * @param missingSince since when it is not selected any more; null while it is
+   * @param seen whether the last run that touched it left it or found it with that one digest
    */
   record Entry(
       String repository,
@@ -62,7 +63,8 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
       String source,
       long bytes,
       @Nullable Instant put,
-      @Nullable Instant missingSince) {
+      @Nullable Instant missingSince,
+      boolean seen) {
     Entry {
       Repository.requirePath(repository);
       Tag.require(tag);
@@ -90,7 +92,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     }
 
     Entry missing(@Nullable Instant since) {
-      return new Entry(repository, tag, digests, source, bytes, put, since);
+      return new Entry(repository, tag, digests, source, bytes, put, since, seen);
     }
   }
 
@@ -126,7 +128,8 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
               copy.source(),
               copy.bytes(),
               old != null && old.put() != null ? old.put() : now,
-              null));
+              null,
+              false));
     }
     return new Ledger(list, next, homes);
   }
@@ -171,7 +174,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     boolean same = old != null && old.digest().equals(one.digest());
     long bytes = one.bytes() == 0 && same && old != null ? old.bytes() : one.bytes();
     return new Entry(
-        one.repository(), one.tag(), List.of(one.digest()), one.source(), bytes, put, null);
+        one.repository(), one.tag(), List.of(one.digest()), one.source(), bytes, put, null, true);
   }
 
   Ledger without(Set<String> places) {
@@ -241,6 +244,9 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
       if (entry.missingSince() != null) {
         node.put("missingSince", entry.missingSince().toString());
       }
+      if (entry.seen()) {
+        node.put("seen", true);
+      }
     }
     ObjectNode housed = root.putObject("homes");
     new TreeMap<>(homes).forEach((digest, repository) -> housed.put(digest.toString(), repository));
@@ -277,7 +283,8 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
                 node.path("source").asText(),
                 Math.max(0, node.path("bytes").asLong()),
                 instant(node.path("put")),
-                instant(node.path("missingSince")));
+                instant(node.path("missingSince")),
+                node.path("seen").asBoolean(false));
         if (entries.put(entry.place(), entry) != null) {
           throw new IllegalArgumentException(entry.place() + " is in it twice");
         }

@@ -9,6 +9,7 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -40,6 +41,25 @@ final class Ledgers {
     View {
       others = List.copyOf(others);
       problems = List.copyOf(problems);
+    }
+
+    /**
+     * The tags of which the target need not be asked as long as it lists them, by repository: what
+     * a run of this list saw there, if all ledgers are known and none of the others has the tag.
+     */
+    Map<String, Map<String, Digest>> believable() {
+      Map<String, Map<String, Digest>> tags = new HashMap<>();
+      if (!problems.isEmpty()) {
+        return tags;
+      }
+      for (Ledger.Entry entry : own.entries().values()) {
+        if (entry.seen()
+            && others.stream().noneMatch(other -> other.entries().containsKey(entry.place()))) {
+          tags.computeIfAbsent(entry.repository(), any -> new HashMap<>())
+              .put(entry.tag(), entry.digest());
+        }
+      }
+      return tags;
     }
   }
 

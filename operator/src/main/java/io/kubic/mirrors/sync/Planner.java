@@ -82,6 +82,9 @@ public final class Planner {
   /** Held while a manifest is read, so that tags that name the same one read it once. */
   private final Map<Digest, ReentrantLock> reading = new ConcurrentHashMap<>();
 
+  /** The tags of repositories of the target, where they stand for what they name. */
+  private final Map<String, Set<String>> listed = new ConcurrentHashMap<>();
+
   /** Whether a place was found to hold a blob. */
   private final Map<String, Boolean> held = new ConcurrentHashMap<>();
 
@@ -214,6 +217,17 @@ public final class Planner {
    * @throws RegistryException Cancelled
    */
   public Result plan(Selection selection) {
+    return plan(selection, Map.of());
+  }
+
+  /**
+   * The same, with tags of the target that are believed to name a digest if the target lists them:
+   * one request for all of a repository.
+   *
+   * @param believed by repository of the target and tag; to be asked for as ever when the run looks
+   *     at contents or sizes, and what has a filter of platforms
+   */
+  Result plan(Selection selection, Map<String, Map<String, Digest>> believed) {
     selection.companions().forEach(companions::listed);
     Set<Key> known = new HashSet<>();
     List<Wanted> wanted =
@@ -221,7 +235,8 @@ public final class Planner {
     wanted.forEach(one -> known.add(Key.of(one.image())));
     List<Found> all = new ArrayList<>();
     for (int level = 0; level < MAX_REFERRER_DEPTH && !wanted.isEmpty(); level++) {
-      List<Found> found = workers.each("plan", wanted, one -> one.image().registry(), this::look);
+      List<Found> found =
+          workers.each("plan", wanted, one -> one.image().registry(), one -> look(one, believed));
       all.addAll(found);
       wanted =
           workers.each("plan", found, one -> one.image().registry(), this::attached).stream()
@@ -232,7 +247,7 @@ public final class Planner {
     return conclude(all, selection);
   }
 
-  private Found look(Wanted wanted) {
+  private Found look(Wanted wanted, Map<String, Map<String, Digest>> believed) {
     SelectedImage image = wanted.image();
     MirrorListSpec.Source source = source(image);
     String place = targetRepository(spec.layout(), image.repository());
@@ -254,7 +269,7 @@ public final class Planner {
                 String.valueOf(image.digest())));
     Digest[] known = {image.digest()};
     try {
-      return look(task, known);
+      return look(task, known, believed(task, believed));
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
@@ -289,10 +304,46 @@ public final class Planner {
         Set.of());
   }
 
+  /** What the target is believed to have under an image's name; null when it is to be asked. */
+  private @Nullable Digest believed(Task task, Map<String, Map<String, Digest>> all) {
+    Map<String, Digest> tags = all.getOrDefault(task.place(), Map.of());
+    Digest digest = tags.get(task.name());
+    // A list of one tag is no cheaper than the tag.
+    return digest != null
+            && tags.size() > 1
+            && depth == Depth.COPIES
+            && !task.wanted().referrer()
+            && task.platforms().isEmpty()
+            && task.wanted().image().digest() == null
+            && listed.computeIfAbsent(task.place(), this::listed).contains(task.name())
+        ? digest
+        : null;
+  }
+
+  private Set<String> listed(String place) {
+    try {
+      return Set.copyOf(Objects.requireNonNull(target).tags(place).names());
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
+      return Set.of(); // Each tag is asked for, and tells what is the matter.
+    }
+  }
+
   /**
    * @param known is told the digest that stands for the image should the rest fail
+   * @param believed what the target has, as far as it need not be asked; null to ask
    */
-  private Found look(Task task, Digest[] known) {
+  private Found look(Task task, Digest[] known, @Nullable Digest believed) {
+    Descriptor points = null;
+    if (believed != null) {
+      known[0] = believed;
+      points = resolved(task);
+      if (points.digest().equals(believed)) {
+        return skipped(task, new There(points, null));
+      }
+    }
     There there = there(task);
     if (there == null) {
       return missing(task, known);
@@ -301,7 +352,7 @@ public final class Planner {
       known[0] = there.descriptor().digest();
     }
     Digest pinned = task.wanted().image().digest();
-    Digest now = pinned != null ? pinned : resolved(task).digest();
+    Digest now = pinned != null ? pinned : (points != null ? points : resolved(task)).digest();
     boolean same = now.equals(there.descriptor().digest());
     if (same && isWhole(task, there) && isListed(task, now)) {
       return skipped(task, there);

@@ -136,7 +136,10 @@ public final class SyncRun {
     Planner.Result result;
     Ledgers.View view;
     try {
-      result = planner.plan(selection);
+      boolean believes = settings.spec().compare() == MirrorListSpec.Compare.Ledger;
+      result =
+          planner.plan(
+              selection, believes ? workers.await(known, target.name()).believable() : Map.of());
       view = workers.await(known, target.name());
     } finally {
       known.cancel(true);

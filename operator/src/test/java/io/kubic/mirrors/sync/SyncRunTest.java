@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
@@ -303,6 +304,94 @@ class SyncRunTest {
     target.dies = key -> false;
     later(DELETE, "a:1");
     assertThat(has("a:2")).isFalse();
+  }
+
+  private static final String LEDGER = "compare: Ledger, ";
+
+  private List<String> asked() {
+    return target.log.stream().filter(one -> one.contains(AT)).sorted().toList();
+  }
+
+  private void twoTagsThatWereSeen() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(LEDGER, "a:1", "a:2");
+    source.log.clear();
+    target.log.clear();
+  }
+
+  @Test
+  void aTagThatTheLedgerKnowsAndTheTargetListsCostsOneHeadAtTheSource() {
+    twoTagsThatWereSeen();
+    assertThat(sync(LEDGER, "a:1", "a:2").report().summary().skipped()).isEqualTo(2);
+    assertThat(asked()).containsExactly("TAGS " + AT + "a");
+    assertThat(source.log.stream().filter(one -> one.startsWith("HEAD")))
+        .containsExactlyInAnyOrder("HEAD a:1", "HEAD a:2");
+  }
+
+  @Test
+  void aTagThatIsGoneOrMovedAtTheSourceIsCopiedThoughTheLedgerKnowsIt() {
+    twoTagsThatWereSeen();
+    target.manifests.remove(AT + "a:1");
+    Manifest moved = source.image("a", "2", "z");
+    assertThat(sync(LEDGER, "a:1", "a:2").report().summary().copied()).isEqualTo(2);
+    assertThat(has("a:1")).isTrue();
+    assertThat(target.manifests.get(AT + "a:2")).isEqualTo(moved);
+    assertThat(source.log.stream().filter("HEAD a:2"::equals)).hasSize(1);
+  }
+
+  @Test
+  void aTagThatWasOnlyIntendedIsAskedFor() {
+    twoTagsThatWereSeen();
+    target.manifests.put(AT + "a:3", Objects.requireNonNull(target.manifests.get(AT + "a:1")));
+    Manifest third = source.image("a", "3", "z");
+    target.dies = key -> key.equals(AT + "a");
+    assertThatThrownBy(() -> sync(LEDGER, "a:1", "a:2", "a:3"))
+        .isInstanceOf(MemoryStore.Died.class);
+    target.dies = key -> false;
+    assertThat(sync(LEDGER, "a:1", "a:2", "a:3").report().summary().copied()).isEqualTo(1);
+    assertThat(target.manifests.get(AT + "a:3")).isEqualTo(third);
+  }
+
+  @Test
+  void aTagThatAnotherListKnowsTooIsAskedFor() {
+    source.image("a", "3", "z");
+    twoTagsThatWereSeen();
+    sync(LEDGER, "a:1", "a:2", "a:3");
+    list = "ns.b";
+    sync(LEDGER, "a:1");
+    list = "ns.a";
+    target.log.clear();
+    sync(LEDGER, "a:1", "a:2", "a:3");
+    assertThat(asked()).containsExactly("HEAD " + AT + "a:1", "TAGS " + AT + "a");
+  }
+
+  @Test
+  void withoutAllLedgersNothingIsBelieved() {
+    twoTagsThatWereSeen();
+    Artifacts.write(target, Ledgers.REPOSITORY, "ns.b", Ledger.TYPE, "{".getBytes(UTF_8));
+    target.log.clear();
+    sync(LEDGER, "a:1", "a:2");
+    assertThat(asked()).containsExactly("HEAD " + AT + "a:1", "HEAD " + AT + "a:2");
+  }
+
+  @Test
+  void aTargetThatListsNothingIsAskedForEachTag() {
+    twoTagsThatWereSeen();
+    target.broken.add("TAGS " + AT + "a");
+    assertThat(sync(LEDGER, "a:1", "a:2").report().summary().skipped()).isEqualTo(2);
+    assertThat(asked()).contains("HEAD " + AT + "a:1", "HEAD " + AT + "a:2");
+  }
+
+  /** The price, as docs/sync.md has it. */
+  @Test
+  void whatSomebodyPutOverATagIsSeenByTheUsualComparisonOnly() {
+    twoTagsThatWereSeen();
+    Manifest ours = target.manifests.get(AT + "a:1");
+    target.manifests.put(AT + "a:1", Objects.requireNonNull(target.manifests.get(AT + "a:2")));
+    assertThat(sync(LEDGER, "a:1", "a:2").report().summary().skipped()).isEqualTo(2);
+    assertThat(sync("", "a:1", "a:2").report().summary().copied()).isEqualTo(1);
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(ours);
   }
 
   @Test

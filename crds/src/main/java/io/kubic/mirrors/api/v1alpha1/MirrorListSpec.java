@@ -62,6 +62,11 @@ public record MirrorListSpec(
     @JsonPropertyDescription("Where the target refuses a sparse index: all platforms, or fail.")
         @Default("Preserve")
         IndexPolicy indexPolicy,
+    @JsonPropertyDescription(
+            "Ledger: what this list noted of a tag is believed while the target still lists the"
+                + " tag; Target asks for each.")
+        @Default("Target")
+        Compare compare,
     @JsonPropertyDescription("What becomes of images that are not selected any more.") Prune prune,
     @JsonPropertyDescription("Abort stops at the first image that fails.") @Default("Continue")
         FailurePolicy failurePolicy,
@@ -96,6 +101,7 @@ public record MirrorListSpec(
     layout = layout == null ? Layout.Scoped : layout;
     tagPolicy = tagPolicy == null ? TagPolicy.Follow : tagPolicy;
     indexPolicy = indexPolicy == null ? IndexPolicy.Preserve : indexPolicy;
+    compare = compare == null ? Compare.Target : compare;
     failurePolicy = failurePolicy == null ? FailurePolicy.Continue : failurePolicy;
     prune = prune == null ? new Prune(null, null, null, null) : prune;
     retry = retry == null ? new Retry(null, null, null, null) : retry;
@@ -301,6 +307,14 @@ public record MirrorListSpec(
   public enum IndexPolicy {
     Preserve,
     Fail
+  }
+
+  /** What the tags of the sources are compared with. */
+  public enum Compare {
+    /** The digest that the target tells, of each tag. */
+    Target,
+    /** The digest in the ledger, of tags that the target lists and no other list has noted. */
+    Ledger
   }
 
   /** What becomes of images that are not selected any more, of those that the list put there. */

@@ -64,6 +64,7 @@ final class ListResources {
                 spec.layout(),
                 spec.tagPolicy(),
                 spec.indexPolicy(),
+                spec.compare(),
                 spec.prune(),
                 spec.failurePolicy(),
                 spec.retry(),

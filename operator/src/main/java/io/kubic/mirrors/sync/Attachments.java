@@ -97,7 +97,8 @@ final class Attachments {
                 tag(subject.digest()),
                 wanted.digest(),
                 place + "@" + subject.digest(),
-                wanted.size()));
+                wanted.size(),
+                false));
       }
     } finally {
       lock.unlock();

@@ -45,6 +45,16 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     homes = Map.copyOf(homes);
   }
 
+  /** What a run knew of a tag when it was done. */
+  enum Seen {
+    /** Nothing: it was about to be written, or the ledger is older than this. */
+    No,
+    /** With that one digest, of which a filter of platforms may have left out children. */
+    Part,
+    /** With that one digest, and all that it names. */
+    Whole
+  }
+
   /**
    * One tag of the target.
    *
@@ -54,7 +64,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
    * @param bytes of all that the image consists of; 0 when never found out
    * @param put when we put it there; null when it was there before us: then it is not ours to take
    * @param missingSince since when it is not selected any more; null while it is
-   * @param seen whether the last run that touched it left it or found it with that one digest
+   * @param seen as what the last run that touched it left it or found it
    */
   record Entry(
       String repository,
@@ -64,7 +74,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
       long bytes,
       @Nullable Instant put,
       @Nullable Instant missingSince,
-      boolean seen) {
+      Seen seen) {
     Entry {
       Repository.requirePath(repository);
       Tag.require(tag);
@@ -96,8 +106,13 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     }
   }
 
-  /** A tag that a run copies or found in place. */
-  record Tagged(String repository, String tag, Digest digest, String source, long bytes) {
+  /**
+   * A tag that a run copies or found in place.
+   *
+   * @param part whether a filter of platforms may leave out children of it
+   */
+  record Tagged(
+      String repository, String tag, Digest digest, String source, long bytes, boolean part) {
     String place() {
       return repository + ":" + tag;
     }
@@ -129,7 +144,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
               copy.bytes(),
               old != null && old.put() != null ? old.put() : now,
               null,
-              false));
+              Seen.No));
     }
     return new Ledger(list, next, homes);
   }
@@ -174,7 +189,14 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     boolean same = old != null && old.digest().equals(one.digest());
     long bytes = one.bytes() == 0 && same && old != null ? old.bytes() : one.bytes();
     return new Entry(
-        one.repository(), one.tag(), List.of(one.digest()), one.source(), bytes, put, null, true);
+        one.repository(),
+        one.tag(),
+        List.of(one.digest()),
+        one.source(),
+        bytes,
+        put,
+        null,
+        one.part() ? Seen.Part : Seen.Whole);
   }
 
   Ledger without(Set<String> places) {
@@ -244,9 +266,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
       if (entry.missingSince() != null) {
         node.put("missingSince", entry.missingSince().toString());
       }
-      if (entry.seen()) {
-        node.put("seen", true);
-      }
+      node.put("seen", entry.seen().name());
     }
     ObjectNode housed = root.putObject("homes");
     new TreeMap<>(homes).forEach((digest, repository) -> housed.put(digest.toString(), repository));
@@ -284,7 +304,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
                 Math.max(0, node.path("bytes").asLong()),
                 instant(node.path("put")),
                 instant(node.path("missingSince")),
-                node.path("seen").asBoolean(false));
+                seen(node.path("seen").asText("")));
         if (entries.put(entry.place(), entry) != null) {
           throw new IllegalArgumentException(entry.place() + " is in it twice");
         }
@@ -306,6 +326,15 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     } catch (DateTimeException e) {
       throw new IllegalArgumentException("it holds a malformed time", e);
     }
+  }
+
+  private static Seen seen(String text) {
+    for (Seen one : Seen.values()) {
+      if (one.name().equals(text)) {
+        return one;
+      }
+    }
+    return Seen.No;
   }
 
   private static @Nullable Instant instant(JsonNode node) {

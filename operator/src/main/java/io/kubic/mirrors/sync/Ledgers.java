@@ -45,7 +45,7 @@ final class Ledgers {
 
     /**
      * The tags of which the target need not be asked as long as it lists them, by repository: what
-     * a run of this list saw there, if all ledgers are known and none of the others has the tag.
+     * a run of this list saw there whole, if all ledgers are known and none of the others has it.
      */
     Map<String, Map<String, Digest>> believable() {
       Map<String, Map<String, Digest>> tags = new HashMap<>();
@@ -53,13 +53,22 @@ final class Ledgers {
         return tags;
       }
       for (Ledger.Entry entry : own.entries().values()) {
-        if (entry.seen()
+        if (entry.seen() == Ledger.Seen.Whole
             && others.stream().noneMatch(other -> other.entries().containsKey(entry.place()))) {
           tags.computeIfAbsent(entry.repository(), any -> new HashMap<>())
               .put(entry.tag(), entry.digest());
         }
       }
       return tags;
+    }
+
+    /**
+     * Whether children of an index may be missing: when the list had a filter of platforms, or a
+     * run without one was not done. What no run has touched is as whole as who put it there says.
+     */
+    boolean mayBePart(String repository, String tag) {
+      Ledger.Entry entry = own.entries().get(repository + ":" + tag);
+      return entry != null && entry.seen() != Ledger.Seen.Whole;
     }
   }
 

@@ -28,6 +28,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -217,37 +218,48 @@ public final class Planner {
    * @throws RegistryException Cancelled
    */
   public Result plan(Selection selection) {
-    return plan(selection, Map.of());
+    return plan(selection, () -> new Ledgers.View(Ledger.empty(""), List.of(), List.of(), false));
   }
 
   /**
-   * The same, with tags of the target that are believed to name a digest if the target lists them:
-   * one request for all of a repository.
+   * The same for who has ledgers.
    *
-   * @param believed by repository of the target and tag; to be asked for as ever when the run looks
-   *     at contents or sizes, and what has a filter of platforms
+   * @param ledgers asked when it matters, then by several threads
    */
-  Result plan(Selection selection, Map<String, Map<String, Digest>> believed) {
+  Result plan(Selection selection, Supplier<Ledgers.View> ledgers) {
+    Known known =
+        new Known(
+            spec.compare() == MirrorListSpec.Compare.Ledger && depth == Depth.COPIES
+                ? ledgers.get().believable()
+                : Map.of(),
+            ledgers);
     selection.companions().forEach(companions::listed);
-    Set<Key> known = new HashSet<>();
+    Set<Key> seen = new HashSet<>();
     List<Wanted> wanted =
         selection.images().stream().map(image -> new Wanted(image, false, null)).toList();
-    wanted.forEach(one -> known.add(Key.of(one.image())));
+    wanted.forEach(one -> seen.add(Key.of(one.image())));
     List<Found> all = new ArrayList<>();
     for (int level = 0; level < MAX_REFERRER_DEPTH && !wanted.isEmpty(); level++) {
       List<Found> found =
-          workers.each("plan", wanted, one -> one.image().registry(), one -> look(one, believed));
+          workers.each("plan", wanted, one -> one.image().registry(), one -> look(one, known));
       all.addAll(found);
       wanted =
           workers.each("plan", found, one -> one.image().registry(), this::attached).stream()
               .flatMap(List::stream)
-              .filter(one -> known.add(Key.of(one.image())))
+              .filter(one -> seen.add(Key.of(one.image())))
               .toList();
     }
     return conclude(all, selection);
   }
 
-  private Found look(Wanted wanted, Map<String, Map<String, Digest>> believed) {
+  /**
+   * What need not be asked for, or not be trusted.
+   *
+   * @param believed by repository of the target and tag
+   */
+  private record Known(Map<String, Map<String, Digest>> believed, Supplier<Ledgers.View> ledgers) {}
+
+  private Found look(Wanted wanted, Known known) {
     SelectedImage image = wanted.image();
     MirrorListSpec.Source source = source(image);
     String place = targetRepository(spec.layout(), image.repository());
@@ -267,19 +279,19 @@ public final class Planner {
                 place,
                 image.tag(),
                 String.valueOf(image.digest())));
-    Digest[] known = {image.digest()};
+    Digest[] stands = {image.digest()};
     try {
-      return look(task, known, believed(task, believed));
+      return look(task, stands, known);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
       }
-      return failed(task, known[0], e);
+      return failed(task, stands[0], e);
     } catch (RuntimeException e) {
       // A defect of ours in one image is no reason to leave the others out.
       return failed(
           task,
-          known[0],
+          stands[0],
           new RegistryException(
               Reason.Internal, task.from(), "a defect, please report it: " + e, e));
     }
@@ -305,13 +317,12 @@ public final class Planner {
   }
 
   /** What the target is believed to have under an image's name; null when it is to be asked. */
-  private @Nullable Digest believed(Task task, Map<String, Map<String, Digest>> all) {
-    Map<String, Digest> tags = all.getOrDefault(task.place(), Map.of());
+  private @Nullable Digest believed(Task task, Known known) {
+    Map<String, Digest> tags = known.believed().getOrDefault(task.place(), Map.of());
     Digest digest = tags.get(task.name());
     // A list of one tag is no cheaper than the tag.
     return digest != null
             && tags.size() > 1
-            && depth == Depth.COPIES
             && !task.wanted().referrer()
             && task.platforms().isEmpty()
             && task.wanted().image().digest() == null
@@ -332,13 +343,13 @@ public final class Planner {
   }
 
   /**
-   * @param known is told the digest that stands for the image should the rest fail
-   * @param believed what the target has, as far as it need not be asked; null to ask
+   * @param stands is told the digest that stands for the image should the rest fail
    */
-  private Found look(Task task, Digest[] known, @Nullable Digest believed) {
+  private Found look(Task task, Digest[] stands, Known known) {
     Descriptor points = null;
+    Digest believed = believed(task, known);
     if (believed != null) {
-      known[0] = believed;
+      stands[0] = believed;
       points = resolved(task);
       if (points.digest().equals(believed)) {
         return skipped(task, new There(points, null));
@@ -346,15 +357,15 @@ public final class Planner {
     }
     There there = there(task);
     if (there == null) {
-      return missing(task, known);
+      return missing(task, stands);
     }
-    if (known[0] == null) {
-      known[0] = there.descriptor().digest();
+    if (stands[0] == null) {
+      stands[0] = there.descriptor().digest();
     }
     Digest pinned = task.wanted().image().digest();
     Digest now = pinned != null ? pinned : (points != null ? points : resolved(task)).digest();
     boolean same = now.equals(there.descriptor().digest());
-    if (same && isWhole(task, there) && isListed(task, now)) {
+    if (same && isWhole(task, there, known) && isListed(task, now)) {
       return skipped(task, there);
     }
     // What travels with an image is added to by its owners: that is no drift.
@@ -363,7 +374,7 @@ public final class Planner {
         && spec.tagPolicy() == MirrorListSpec.TagPolicy.Immutable) {
       return drifted(task, there.descriptor(), now);
     }
-    known[0] = now;
+    stands[0] = now;
     return copy(task, manifest(task, now.toString()));
   }
 
@@ -412,7 +423,7 @@ public final class Planner {
   }
 
   /** An image that the target does not have, or that is compared with no target. */
-  private Found missing(Task task, Digest[] known) {
+  private Found missing(Task task, Digest[] stands) {
     if (depth == Depth.DIGESTS && task.platforms().isEmpty()) {
       Descriptor points = resolved(task);
       return new Found(
@@ -428,7 +439,7 @@ public final class Planner {
       identifier = resolved(task).digest().toString();
     }
     Manifest top = manifest(task, identifier);
-    known[0] = top.digest();
+    stands[0] = top.digest();
     return copy(task, top);
   }
 
@@ -529,8 +540,11 @@ public final class Planner {
         || Objects.requireNonNull(attachments).isListed(task.place(), subject, digest);
   }
 
-  /** Whether the children that are wanted of an index are there; without a filter they are. */
-  private boolean isWhole(Task task, There there) {
+  /**
+   * Whether the children that are wanted of an index are there. Without a filter they are, unless
+   * there was one when it was put there.
+   */
+  private boolean isWhole(Task task, There there, Known known) {
     if (depth == Depth.SIZES) {
       return there.closure() != null;
     }
@@ -538,7 +552,9 @@ public final class Planner {
     if (depth == Depth.CONTENT) {
       return holdsAll(store, task);
     }
-    if (task.platforms().isEmpty() || !MediaTypes.isIndex(there.descriptor().mediaType())) {
+    if (!MediaTypes.isIndex(there.descriptor().mediaType())
+        || task.platforms().isEmpty()
+            && !known.ledgers().get().mayBePart(task.place(), task.name())) {
       return true;
     }
     Manifest index = store.manifest(task.place(), there.descriptor().digest().toString());

@@ -136,10 +136,8 @@ public final class SyncRun {
     Planner.Result result;
     Ledgers.View view;
     try {
-      boolean believes = settings.spec().compare() == MirrorListSpec.Compare.Ledger;
-      result =
-          planner.plan(
-              selection, believes ? workers.await(known, target.name()).believable() : Map.of());
+      // The ledger is read while tags are looked at, and waited for where it matters.
+      result = planner.plan(selection, () -> workers.await(known, target.name()));
       view = workers.await(known, target.name());
     } finally {
       known.cancel(true);
@@ -352,9 +350,10 @@ public final class SyncRun {
     Ledger secondly = again(planned, ledger, outcomes, items, listener);
 
     Set<String> selected = selected(planned.plan(), outcomes, planned.work());
-    List<Ledger.Tagged> copied = tagged(outcomes, items, Outcome.Result.Copied);
+    Set<String> filtered = filtered(planned.images());
+    List<Ledger.Tagged> copied = tagged(outcomes, items, filtered, Outcome.Result.Copied);
     copied.addAll(copier.attachments().written());
-    List<Ledger.Tagged> found = tagged(outcomes, items, Outcome.Result.Skipped);
+    List<Ledger.Tagged> found = tagged(outcomes, items, filtered, Outcome.Result.Skipped);
     Ledger after =
         prune(
             secondly.conclude(copied, found, selected, planned.selection().complete(), now()),
@@ -466,7 +465,7 @@ public final class SyncRun {
       return ledger;
     }
     Planner.Result result =
-        planner.plan(new Selection(images, List.of(), List.of(), true, Map.of()));
+        planner.plan(new Selection(images, List.of(), List.of(), true, Map.of()), planned::view);
     List<Copier.Work> work = new ArrayList<>();
     List<Outcome> settled = new ArrayList<>(result.settled());
     disentangle(result.work(), planned.view(), work, settled);
@@ -572,6 +571,25 @@ public final class SyncRun {
     }
   }
 
+  /** The images of sources of which only some platforms are wanted, as outcomes call them. */
+  private Set<String> filtered(List<SelectedImage> images) {
+    Set<List<String>> sources = new HashSet<>();
+    for (MirrorListSpec.Source source : settings.spec().sources()) {
+      if (!source.platforms().isEmpty()) {
+        sources.add(List.of(source.registry(), source.name()));
+      }
+    }
+    Set<String> filtered = new HashSet<>();
+    if (!sources.isEmpty()) {
+      for (SelectedImage image : images) {
+        if (sources.contains(List.of(image.registry(), image.source()))) {
+          filtered.add(image.reference().toString());
+        }
+      }
+    }
+    return filtered;
+  }
+
   private static Optional<Ledger.Tagged> tagged(Copier.Work work) {
     return work.tag() == null
         ? Optional.empty()
@@ -581,11 +599,15 @@ public final class SyncRun {
                 work.tag(),
                 work.item().pinned(),
                 work.item().source(),
-                work.item().bytes()));
+                work.item().bytes(),
+                !work.platforms().isEmpty()));
   }
 
   private List<Ledger.Tagged> tagged(
-      List<Outcome> outcomes, Map<String, Plan.Item> items, Outcome.Result result) {
+      List<Outcome> outcomes,
+      Map<String, Plan.Item> items,
+      Set<String> filtered,
+      Outcome.Result result) {
     List<Ledger.Tagged> all = new ArrayList<>();
     for (Outcome outcome : outcomes) {
       Plan.Item item = items.get(outcome.target());
@@ -599,7 +621,8 @@ public final class SyncRun {
                 place.get().substring(colon + 1),
                 digest,
                 outcome.source(),
-                item.bytes()));
+                item.bytes(),
+                filtered.contains(outcome.source())));
       }
     }
     return all;

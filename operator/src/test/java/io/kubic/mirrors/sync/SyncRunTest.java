@@ -42,6 +42,7 @@ class SyncRunTest {
   private Optional<Set<Digest>> inUse = Optional.empty();
   private Shard shard = Shard.whole();
   private String runName;
+  private String ofSource = "";
   private Plan plan;
 
   @AfterEach
@@ -49,11 +50,13 @@ class SyncRunTest {
     executor.close();
   }
 
-  private static MirrorListSpec spec(String more) {
+  private MirrorListSpec spec(String more) {
     return ResourceFile.read(
             "{apiVersion: mirrors.kubic.io/v1alpha1, kind: MirrorList, metadata: {name: t}, spec: {"
                 + more
-                + "registryRef: {name: m}, sources: [{registry: \"r.example:5000\", images: [a]}]}}",
+                + "registryRef: {name: m}, sources: [{registry: \"r.example:5000\", images: [a]"
+                + ofSource
+                + "}]}}",
             "list.yaml",
             MirrorList.class)
         .getFirst()
@@ -394,6 +397,32 @@ class SyncRunTest {
     assertThat(target.manifests.get(AT + "a:1")).isEqualTo(ours);
   }
 
+  /** What a filter left out comes when the filter goes, though the index is there already. */
+  @Test
+  void whatAFilterLeftOutComesWhenTheFilterGoes() {
+    Manifest arm = source.image("a", null, "y");
+    source.index("a", "1", Map.of("amd64", source.image("a", null, "x"), "arm64", arm));
+    target.insistsOnChildren = false;
+    for (String compare : List.of("", LEDGER)) {
+      target.manifests.clear();
+      ofSource = ", platforms: [linux/amd64]";
+      sync(compare, "a:1");
+      sync(compare, "a:1");
+      assertThat(has("a@" + arm.digest())).isFalse();
+      ofSource = "";
+      // The run that would bring it is killed, and the next one remembers no less.
+      target.dies = key -> key.equals(AT + "a");
+      assertThatThrownBy(() -> sync(compare, "a:1")).isInstanceOf(MemoryStore.Died.class);
+      target.dies = key -> false;
+      target.manifests.remove(AT + "a@" + arm.digest());
+      assertThat(sync(compare, "a:1").report().summary().copied()).isEqualTo(1);
+      assertThat(has("a@" + arm.digest())).isTrue();
+      target.log.clear();
+      assertThat(sync(compare, "a:1").report().summary().skipped()).isEqualTo(1);
+      assertThat(asked()).containsExactly("HEAD " + AT + "a:1");
+    }
+  }
+
   @Test
   void theSizeOfWhatIsThereIsKnown() {
     source.image("a", "1", "a layer of some size");
@@ -469,10 +498,19 @@ class SyncRunTest {
   @Test
   void aLedgerReadsBackAsItWasWritten() {
     Instant put = Instant.parse("2026-01-01T00:00:00Z");
+    Digest digest = Digest.of(new byte[1]);
     Ledger ledger =
         Ledger.empty("ns.a")
-            .intend(List.of(new Ledger.Tagged("x", "1", Digest.of(new byte[1]), "s/x:1", 7)), put)
-            .conclude(List.of(), List.of(), Set.of(), true, put);
+            .intend(List.of(new Ledger.Tagged("x", "1", digest, "s/x:1", 7, false)), put)
+            .conclude(
+                List.of(new Ledger.Tagged("x", "2", digest, "s/x:2", 7, true)),
+                List.of(new Ledger.Tagged("x", "3", digest, "s/x:3", 7, false)),
+                Set.of("x:1"),
+                true,
+                put);
+    assertThat(ledger.entries().values())
+        .extracting(Ledger.Entry::seen)
+        .containsExactlyInAnyOrder(Ledger.Seen.No, Ledger.Seen.Part, Ledger.Seen.Whole);
     assertThat(Ledger.parse(ledger.toJson(new Shard(1, 2), put)))
         .isEqualTo(new Ledger.Stored(ledger, new Shard(1, 2), put));
     assertThatThrownBy(() -> Ledger.parse("{}".getBytes(UTF_8)))

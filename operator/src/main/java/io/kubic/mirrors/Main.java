@@ -10,6 +10,8 @@ public final class Main {
 
   public static void main(String[] args) {
     Logging.configure();
-    Exit.with(CommandLines.create(args).execute(args));
+    int code = CommandLines.create(args).execute(args);
+    Exit.quickly(code);
+    System.exit(code);
   }
 }

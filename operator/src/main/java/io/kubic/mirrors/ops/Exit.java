@@ -6,7 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * The end of the process.
+ * A quick end of the process.
  *
  * <p>A JVM that ends gives threads that are in native code 300 ms to leave it ({@code
  * VM_Exit::wait_for_threads_in_native_to_block} in HotSpot's vmOperations.cpp), and the one that
@@ -17,28 +17,25 @@ public final class Exit {
   /**
    * How to end, a system property: {@code now} calls {@code _exit(2)} of POSIX, for which the JVM
    * needs {@code --enable-native-access=ALL-UNNAMED}. {@code learn} prepares that call and then
-   * ends as usual, for a JVM that is being trained. All else, and nothing, is {@link
-   * System#exit(int)}.
+   * leaves the end to the caller, for a JVM that is being trained.
    */
   static final String PROPERTY = "mirror.exit";
 
   private Exit() {}
 
   /**
-   * Ends the process; does not return. Nobody's shutdown hooks are called in an end {@code now}: to
-   * be called when all is done. When the process is ending already, as after a signal, it ends as
-   * that says, hooks and exit code.
+   * Ends the process, if it was started so that it may; returns otherwise, also when the process is
+   * ending already, as after a signal. Nobody's shutdown hooks are called: for when all is done.
    *
    * @param code what the parent is told, 0 to 255
    */
-  public static void with(int code) {
+  public static void quickly(int code) {
     String how = System.getProperty(PROPERTY, "");
     if (how.equals("now") || how.equals("learn")) {
       System.out.flush();
       System.err.flush();
       end(code, how.equals("now") && !isEnding());
     }
-    System.exit(code);
   }
 
   @SuppressWarnings("restricted") // Whoever sets the property allows it.

@@ -19,7 +19,8 @@ class ExitTest {
     public static void main(String[] args) {
       Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("hook")));
       System.out.print("all of it ");
-      Exit.with(CODE);
+      Exit.quickly(CODE);
+      System.exit(CODE);
     }
   }
 
@@ -45,7 +46,8 @@ class ExitTest {
       Thread.ofPlatform().daemon().start(() -> System.exit(143));
       ending.await();
       done.countDown();
-      Exit.with(CODE);
+      Exit.quickly(CODE);
+      System.exit(CODE);
     }
   }
 

@@ -350,7 +350,7 @@ public final class SyncRun {
     Ledger secondly = again(planned, ledger, outcomes, items, listener);
 
     Set<String> selected = selected(planned.plan(), outcomes, planned.work());
-    Set<String> filtered = filtered(planned.images());
+    Set<String> filtered = filtered(planned.selection().images());
     List<Ledger.Tagged> copied = tagged(outcomes, items, filtered, Outcome.Result.Copied);
     copied.addAll(copier.attachments().written());
     List<Ledger.Tagged> found = tagged(outcomes, items, filtered, Outcome.Result.Skipped);

@@ -423,11 +423,8 @@ class RegistrySyncIT {
     assertThat(at(target, "some", amd.digest())).isEmpty();
   }
 
-  private static long looks(LocalRegistry registry) throws IOException {
-    return Files.readString(registry.log())
-        .lines()
-        .filter(line -> line.contains("\"HEAD /v2/some/manifests/"))
-        .count();
+  private static List<String> looks(LocalRegistry registry) throws IOException {
+    return logged(registry, "HEAD /v2/some/manifests/([^ ]*)");
   }
 
   @Test
@@ -443,7 +440,7 @@ class RegistrySyncIT {
             "  compare: Ledger",
             "      images: ['some']");
     sync(list, target).orFail();
-    long before = looks(target);
+    List<String> before = looks(target);
     assertThat(sync(list, target).orFail().out()).contains("\"skipped\":4");
     assertThat(looks(target)).isEqualTo(before);
 
@@ -500,13 +497,16 @@ class RegistrySyncIT {
   }
 
   private static List<String> blobReads(LocalRegistry registry) throws IOException {
-    Pattern line = Pattern.compile("\"GET /v2/[^ ]*/blobs/(sha256:[0-9a-f]{64}) HTTP");
-    List<String> all = new ArrayList<>();
-    Matcher matcher = line.matcher(Files.readString(registry.log()));
-    while (matcher.find()) {
-      all.add(matcher.group(1));
-    }
-    return all;
+    return logged(registry, "GET /v2/[^ ]*/blobs/(sha256:[0-9a-f]{64}) HTTP");
+  }
+
+  /** What the group of a pattern is in the requests that a registry was sent, in their order. */
+  private static List<String> logged(LocalRegistry registry, String request) throws IOException {
+    return Pattern.compile('"' + request)
+        .matcher(Files.readString(registry.log()))
+        .results()
+        .map(found -> found.group(1))
+        .toList();
   }
 
   @Test

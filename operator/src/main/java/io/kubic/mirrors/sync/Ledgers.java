@@ -52,13 +52,15 @@ final class Ledgers {
       if (!problems.isEmpty()) {
         return tags;
       }
-      for (Ledger.Entry entry : own.entries().values()) {
-        if (entry.seen() == Ledger.Seen.Whole
-            && others.stream().noneMatch(other -> other.entries().containsKey(entry.place()))) {
-          tags.computeIfAbsent(entry.repository(), any -> new HashMap<>())
-              .put(entry.tag(), entry.digest());
-        }
-      }
+      own.entries()
+          .forEach(
+              (place, entry) -> {
+                if (entry.seen() == Ledger.Seen.Whole
+                    && others.stream().noneMatch(other -> other.entries().containsKey(place))) {
+                  tags.computeIfAbsent(entry.repository(), any -> new HashMap<>())
+                      .put(entry.tag(), entry.digest());
+                }
+              });
       return tags;
     }
 

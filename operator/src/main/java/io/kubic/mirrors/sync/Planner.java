@@ -670,6 +670,11 @@ public final class Planner {
         e.attempts());
   }
 
+  /** Whether only some platforms are wanted of what its source has. */
+  boolean isFiltered(SelectedImage image) {
+    return !source(image).platforms().isEmpty();
+  }
+
   private MirrorListSpec.Source source(SelectedImage image) {
     MirrorListSpec.Source source = byName.get(List.of(image.registry(), image.source()));
     if (source == null) {

@@ -27,6 +27,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -571,23 +572,12 @@ public final class SyncRun {
     }
   }
 
-  /** The images of sources of which only some platforms are wanted, as outcomes call them. */
+  /** The images of which only some platforms are wanted, as outcomes call them. */
   private Set<String> filtered(List<SelectedImage> images) {
-    Set<List<String>> sources = new HashSet<>();
-    for (MirrorListSpec.Source source : settings.spec().sources()) {
-      if (!source.platforms().isEmpty()) {
-        sources.add(List.of(source.registry(), source.name()));
-      }
-    }
-    Set<String> filtered = new HashSet<>();
-    if (!sources.isEmpty()) {
-      for (SelectedImage image : images) {
-        if (sources.contains(List.of(image.registry(), image.source()))) {
-          filtered.add(image.reference().toString());
-        }
-      }
-    }
-    return filtered;
+    return images.stream()
+        .filter(planner::isFiltered)
+        .map(image -> image.reference().toString())
+        .collect(Collectors.toSet());
   }
 
   private static Optional<Ledger.Tagged> tagged(Copier.Work work) {

@@ -2,9 +2,8 @@ package io.kubic.mirrors.ops;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.kubic.mirrors.Jvm;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -35,8 +34,9 @@ class ExitTest {
                   () -> {
                     ending.countDown();
                     try {
-                      // Long enough for an end that would not wait.
                       done.await();
+                      // For an end that would not wait for this to come first; one that waits
+                      // ends as it should however long it takes.
                       Thread.sleep(200);
                     } catch (InterruptedException e) {
                       throw new IllegalStateException(e);
@@ -55,16 +55,7 @@ class ExitTest {
 
   private static Ended run(Class<?> program, String... options)
       throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of(options));
-    command.addAll(
-        List.of(
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            program.getName()));
+    List<String> command = Jvm.command(List.of(options), program.getName());
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     try {
       String out = new String(process.getInputStream().readAllBytes());

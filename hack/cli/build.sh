@@ -8,18 +8,15 @@ lib=$PWD/operator/target/kubectl-mirror.lib
 rm -f "$lib"/app.aot*
 mvn -q -Pcli -pl crds,operator -DskipTests -Dspotless.check.skip=true package 2>&1 | grep -vE "^.{0,8}WARNING|^.{0,12}$" || [ "${PIPESTATUS[0]}" = 0 ]
 cp operator/target/mirror-operator-[0-9]*.jar "$lib/"
-cp operator/src/main/image/app/compiler.json "$lib/"
+cp operator/src/main/image/app/compiler.json hack/cli/java.options "$lib/"
 "$JAVA_HOME/bin/java" hack/cli/Lean.java "$lib"/picocli-*.jar "$lib"/mirror-operator-crds-*.jar
 install -m 755 hack/cli/kubectl-mirror.sh operator/target/kubectl-mirror
 if [ -z "${NO_TRAINING:-}" ]; then
   started=$SECONDS
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
-  # The flags of the launcher, as far as they are about classes, collector and compilers.
   if (cd "$work" && "$JAVA_HOME/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "$OLDPWD/hack/cli/Training.java" "$work" \
-      "$JAVA_HOME/bin/java" -XX:+UseSerialGC -Xms32m -Xmx512m -XX:+UnlockDiagnosticVMOptions -XX:-DisplayVMOutput \
-      "-XX:CompilerDirectivesFile=$lib/compiler.json" -XX:-UsePerfData -Djdk.reflect.useNativeAccessorOnly=true -Djava.locale.providers=SPI \
-      --enable-native-access=ALL-UNNAMED -Dmirror.exit=learn -Xlog:disable -Xlog:all=error:stderr \
+      "$JAVA_HOME/bin/java" "@$lib/java.options" "-XX:CompilerDirectivesFile=$lib/compiler.json" -Dmirror.exit=learn \
       "-XX:AOTCacheOutput=$lib/app.aot" -cp "$(echo "$lib"/mirror-operator-[0-9]*.jar):$lib/*" io.kubic.mirrors.Main) >"$work/log" 2>&1 && [ -s "$lib/app.aot" ]; then
     printf '%s\n' "$lib" "$(readlink -f "$JAVA_HOME")" >"$lib/app.aot.for"
     echo "cli: trained in $((SECONDS - started)) s, app.aot has $(($(stat -c %s "$lib/app.aot") / 1000000)) MB"

@@ -19,12 +19,9 @@ for home in "${JAVA_HOME:-}" /usr/lib/jvm/*25* /opt/*jdk*25* "$HOME"/.sdkman/can
 done
 [ -n "$found" ] || { echo "kubectl-mirror: needs Java 25: install temurin-25-jre (https://adoptium.net) or set JAVA_HOME" >&2; exit 2; }
 # The young generation has a fixed size: one that grows with the heap is no faster (docs/bench.md), and 40 MiB larger.
-# No locale's data: nothing here is written in anybody's. Native access is for the end (io.kubic.mirrors.ops.Exit).
 run() { # CLASSES...: how the JVM comes by its classes
-  exec "$found/bin/java" -XX:+UseSerialGC -Xms32m -Xmx512m -Xmn24m -XX:+UnlockDiagnosticVMOptions -XX:-DisplayVMOutput \
-    -XX:CompilerDirectivesFile="$lib/compiler.json" -XX:-UsePerfData -Djdk.reflect.useNativeAccessorOnly=true \
-    -Djava.locale.providers=SPI --enable-native-access=ALL-UNNAMED \
-    -Xlog:disable -Xlog:all=error:stderr -Xlog:cds*=off:stderr -Xlog:aot*=off:stderr "$@"
+  exec "$found/bin/java" "@$lib/java.options" -Xmn24m -XX:CompilerDirectivesFile="$lib/compiler.json" \
+    -Xlog:cds*=off:stderr -Xlog:aot*=off:stderr "$@"
 }
 # Ours first: the JVM opens all jars before the one that has the main class.
 for jars in "$lib"/mirror-operator-[0-9]*.jar; do :; done

@@ -29,9 +29,11 @@ import javax.net.ssl.SSLContext;
 
 /**
  * What a JVM is trained with: a sync from a registry in memory, with TLS and tokens, into another one
- * that has half of the images. Both live in this process, on loopback.
+ * that has half of the images from a sync before, with its ledger and its report. Both live in this
+ * process, on loopback.
  *
- * <pre>java Training.java DIRECTORY COMMAND...    runs COMMAND sync ... and ends as it does</pre>
+ * <pre>java Training.java DIRECTORY JAVA ARGUMENT...    runs JAVA ARGUMENT... sync ..., the second time as
+ *     JAVA @DIRECTORY/training.options ARGUMENT... sync ..., and ends as that does</pre>
  */
 class Training {
   static final int REPOSITORIES = 24;
@@ -213,7 +215,7 @@ class Training {
   static void fill(Registry registry) {
     for (int r = 0; r < REPOSITORIES; r++) {
       String repository = "training/app" + r;
-      byte[] shared = new byte[1 << 20];
+      byte[] shared = new byte[r % 4 == 0 ? 1 << 20 : 1 << 16]; // The trained JVM interprets its ciphers.
       RANDOM.nextBytes(shared);
       for (int t = 0; t < TAGS; t++) {
         byte[] top = image(registry, shared, "amd64");
@@ -272,17 +274,23 @@ class Training {
     fill(source);
     started(https, source);
     Registry target = new Registry("");
-    for (int r = 0; r < REPOSITORIES; r += 2) {
-      String repository = "training/app" + r;
-      source.manifests.forEach((key, bytes) -> {
-        if (key.startsWith(repository + ":") || key.startsWith(repository + "@")) {
-          target.manifests.put(key, bytes);
-        }
-      });
-    }
     HttpServer http = started(HttpServer.create(any, 64), target);
+    String to = "127.0.0.1:" + http.getAddress().getPort();
+    List<String> command = new ArrayList<>(Arrays.asList(args).subList(1, args.length));
+    int before = sync(directory, command, from, REPOSITORIES / 2, to);
+    command.add(1, "@" + directory.resolve("training.options"));
+    System.exit(before != 0 ? before : sync(directory, command, from, REPOSITORIES, to));
+  }
+
+  /** Runs the command with the first repositories of the source, and says how it ended. */
+  static int sync(Path directory, List<String> command, String from, int repositories, String to) throws Exception {
+    List<String> images = new ArrayList<>();
+    for (int r = 0; r < repositories; r++) {
+      images.add("training/app" + r);
+    }
+    Path list = directory.resolve("list.yaml");
     Files.writeString(
-        directory.resolve("list.yaml"),
+        list,
         """
         apiVersion: mirrors.kubic.io/v1alpha1
         kind: MirrorList
@@ -293,25 +301,15 @@ class Training {
           sources:
           - registry: %s
             images: [%s]
-        """.formatted(from, repositories()));
-    List<String> command = new ArrayList<>(Arrays.asList(args).subList(1, args.length));
-    command.addAll(
-        List.of("sync", "-q", "-f", directory.resolve("list.yaml").toString(), "--to", "127.0.0.1:" + http.getAddress().getPort(),
-            "--plain-http", "--source-ca", directory.resolve("ca.pem").toString()));
-    ProcessBuilder trained = new ProcessBuilder(command).inheritIO();
+        """.formatted(from, String.join(", ", images)));
+    List<String> all = new ArrayList<>(command);
+    all.addAll(
+        List.of("sync", "-q", "-f", list.toString(), "--to", to, "--plain-http", "--source-ca", directory.resolve("ca.pem").toString()));
+    ProcessBuilder run = new ProcessBuilder(all).inheritIO();
     // Nobody's logins.
-    trained.environment().put("DOCKER_CONFIG", directory.toString());
-    trained.environment().put("HOME", directory.toString());
-    trained.environment().keySet().removeIf(name -> name.toLowerCase(java.util.Locale.ROOT).endsWith("_proxy"));
-    int code = trained.start().waitFor();
-    System.exit(code);
-  }
-
-  static String repositories() {
-    List<String> all = new ArrayList<>();
-    for (int r = 0; r < REPOSITORIES; r++) {
-      all.add("training/app" + r);
-    }
-    return String.join(", ", all);
+    run.environment().put("DOCKER_CONFIG", directory.toString());
+    run.environment().put("HOME", directory.toString());
+    run.environment().keySet().removeIf(name -> name.toLowerCase(java.util.Locale.ROOT).endsWith("_proxy"));
+    return run.start().waitFor();
   }
 }

@@ -15,9 +15,16 @@ if [ -z "${NO_TRAINING:-}" ]; then
   started=$SECONDS
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
+  # What is trained with the quick compiler alone is compiled by it again at once, without the counters that the other one
+  # would need (CompilationPolicy::trained_transition in HotSpot), and stays so. What compiler.json keeps for the optimizing
+  # compiler must not be trained, then.
+  sed 's/c2: { Exclude: false }/Exclude: true/' "$lib/compiler.json" >"$work/compiler.json"
+  ! cmp -s "$lib/compiler.json" "$work/compiler.json" || { echo "cli: compiler.json has another form than build.sh knows" >&2; exit 1; }
+  printf '%s\n' -XX:+UnlockDiagnosticVMOptions -XX:TieredStopAtLevel=1 "-XX:CompilerDirectivesFile=$work/compiler.json" -Dmirror.exit=learn \
+    "-XX:AOTCacheOutput=$lib/app.aot" >"$work/training.options"
   if (cd "$work" && "$JAVA_HOME/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "$OLDPWD/hack/cli/Training.java" "$work" \
-      "$JAVA_HOME/bin/java" "@$lib/java.options" "-XX:CompilerDirectivesFile=$lib/compiler.json" -Dmirror.exit=learn \
-      "-XX:AOTCacheOutput=$lib/app.aot" -cp "$(echo "$lib"/mirror-operator-[0-9]*.jar):$lib/*" io.kubic.mirrors.Main) >"$work/log" 2>&1 && [ -s "$lib/app.aot" ]; then
+      "$JAVA_HOME/bin/java" "@$lib/java.options" -cp "$(echo "$lib"/mirror-operator-[0-9]*.jar):$lib/*" io.kubic.mirrors.Main) >"$work/log" 2>&1 &&
+      [ -s "$lib/app.aot" ]; then
     printf '%s\n' "$lib" "$(readlink -f "$JAVA_HOME")" >"$lib/app.aot.for"
     echo "cli: trained in $((SECONDS - started)) s, app.aot has $(($(stat -c %s "$lib/app.aot") / 1000000)) MB"
   else

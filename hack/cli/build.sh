@@ -20,7 +20,7 @@ if [ -z "${NO_TRAINING:-}" ]; then
   # compiler must not be trained, then.
   sed 's/c2: { Exclude: false }/Exclude: true/' "$lib/compiler.json" >"$work/compiler.json"
   ! cmp -s "$lib/compiler.json" "$work/compiler.json" || { echo "cli: compiler.json has another form than build.sh knows" >&2; exit 1; }
-  printf '%s\n' -XX:+UnlockDiagnosticVMOptions -XX:TieredStopAtLevel=1 "-XX:CompilerDirectivesFile=$work/compiler.json" -Dmirror.exit=learn \
+  printf '"%s"\n' -XX:+UnlockDiagnosticVMOptions -XX:TieredStopAtLevel=1 "-XX:CompilerDirectivesFile=$work/compiler.json" -Dmirror.exit=learn \
     "-XX:AOTCacheOutput=$lib/app.aot" >"$work/training.options"
   if (cd "$work" && "$JAVA_HOME/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "$OLDPWD/hack/cli/Training.java" "$work" \
       "$JAVA_HOME/bin/java" "@$lib/java.options" -cp "$(echo "$lib"/mirror-operator-[0-9]*.jar):$lib/*" io.kubic.mirrors.Main) >"$work/log" 2>&1 &&

@@ -162,7 +162,7 @@ public record MirrorListSpec(
       limits = limits == null ? new Limits(null, null, null, null, null) : limits;
     }
 
-    /** Of what tells sources of a list apart: of all that a list of 10,000 images takes long. */
+    /** Of what tells the sources of a list apart; that of 10,000 images would take long. */
     @Override
     public int hashCode() {
       return 31 * registry.hashCode() + name.hashCode();

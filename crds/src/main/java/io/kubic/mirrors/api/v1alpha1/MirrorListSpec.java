@@ -15,6 +15,7 @@ import io.fabric8.kubernetes.api.model.ResourceRequirements;
 import io.fabric8.kubernetes.api.model.Toleration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** What a user wants mirrored. */
@@ -165,7 +166,7 @@ public record MirrorListSpec(
     /** Of what tells the sources of a list apart; that of 10,000 images would take long. */
     @Override
     public int hashCode() {
-      return 31 * registry.hashCode() + name.hashCode();
+      return Objects.hash(registry, name);
     }
   }
 

@@ -2,7 +2,6 @@ package io.kubic.mirrors.sync;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.oci.BlobContent;
-import io.kubic.mirrors.oci.CountedStream;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
@@ -11,6 +10,7 @@ import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -342,13 +342,18 @@ public final class Copier {
 
   /** Counts what is read, for progress only. */
   private BlobContent counted(BlobContent content, AtomicLong moving) {
-    return offset ->
-        new CountedStream(
-            content.open(offset),
-            bytes -> {
-              moving.addAndGet(bytes);
-              settledBytes.addAndGet(bytes);
-            });
+    return new BlobContent() {
+      @Override
+      public InputStream open(long offset) {
+        return content.open(offset);
+      }
+
+      @Override
+      public void passed(long bytes) {
+        moving.addAndGet(bytes);
+        settledBytes.addAndGet(bytes);
+      }
+    };
   }
 
   private void add(AtomicLong written, long bytes) {

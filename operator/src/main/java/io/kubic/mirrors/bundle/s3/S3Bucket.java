@@ -197,9 +197,10 @@ public final class S3Bucket implements Bucket {
             () -> {
               byte[] bytes = new byte[(int) blob.size()];
               put(name, bytes, next(in, bytes, 0, blob, verifier));
+              content.passed(blob.size());
             });
       } else {
-        parts(name, blob, in, verifier);
+        parts(name, blob, in, verifier, content);
       }
     } catch (IOException e) {
       throw cut(blob, e);
@@ -225,7 +226,8 @@ public final class S3Bucket implements Bucket {
     }
   }
 
-  private void parts(String name, Descriptor blob, InputStream in, BlobVerifier verifier)
+  private void parts(
+      String name, Descriptor blob, InputStream in, BlobVerifier verifier, BlobContent content)
       throws IOException {
     int size = Math.toIntExact(Math.max(PART, Math.ceilDiv(blob.size(), MAX_PARTS)));
     String upload =
@@ -246,6 +248,7 @@ public final class S3Bucket implements Bucket {
               byte[] bytes = new byte[(int) Math.min(size, blob.size() - from)];
               int length = next(in, bytes, from, blob, verifier);
               parts.add(part(name, upload, number, bytes, length));
+              content.passed(length);
             });
       }
       var _ =

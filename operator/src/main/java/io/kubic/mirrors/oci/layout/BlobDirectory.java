@@ -147,6 +147,7 @@ public final class BlobDirectory implements Blobs {
         verifier.update(at, buffer, 0, read);
         disk.write(out, buffer, read, aside);
         at += read;
+        content.passed(read);
       }
     }
     if (!verifier.isComplete()) {

@@ -96,6 +96,11 @@ final class Answer implements AutoCloseable {
     return Failures.of(e, url(), object);
   }
 
+  /** Ends the request from any thread; whoever reads its body fails. */
+  void cancel() {
+    deadline.cancel();
+  }
+
   /** The headers are here and only the body is missing: other rules hold for that one. */
   void endDeadline() {
     deadline.callOff();

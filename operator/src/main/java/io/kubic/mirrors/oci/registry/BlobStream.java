@@ -9,6 +9,8 @@ import java.io.InputStream;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.OptionalLong;
+import okio.Buffer;
+import okio.BufferedSource;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,8 +33,8 @@ final class BlobStream extends InputStream {
   private final String object;
   private long position;
   private @Nullable Answer answer;
-  private @Nullable InputStream in;
-  private @Nullable QuietTimer timer;
+  private @Nullable BufferedSource in;
+  private @Nullable StallWatch stall;
   private int failures;
   private long lastFailedAt;
   private Instant windowStart;
@@ -59,9 +61,32 @@ final class BlobStream extends InputStream {
 
   @Override
   public int read(byte[] buffer, int offset, int length) {
-    if (length == 0) {
-      return 0;
-    }
+    return length == 0
+        ? 0
+        : read((open, taken, most) -> open.read(buffer, offset + taken, most), length);
+  }
+
+  /**
+   * Moves bytes to the end of a buffer as they are in memory, without a copy.
+   *
+   * @param most more than none
+   * @return how many; negative at the end
+   */
+  int moveTo(Buffer buffer, int most) {
+    return read((open, taken, left) -> (int) open.read(buffer, left), most);
+  }
+
+  /** Takes what is there, up to a number of bytes. */
+  @FunctionalInterface
+  private interface Taker {
+    /**
+     * @param taken so many came before in the same read
+     * @return how many it were; negative at the end
+     */
+    int take(BufferedSource open, int taken, int most) throws IOException;
+  }
+
+  private int read(Taker taker, int length) {
     while (true) {
       if (position == blob.size()) {
         return -1;
@@ -72,8 +97,8 @@ final class BlobStream extends InputStream {
           late = null;
           throw found;
         }
-        InputStream open = open();
-        int count = fill(open, buffer, offset, (int) Math.min(length, blob.size() - position));
+        BufferedSource open = open();
+        int count = fill(open, taker, (int) Math.min(length, blob.size() - position));
         if (count < 0) {
           throw new RegistryException(
               Reason.ConnectionFailed,
@@ -96,17 +121,30 @@ final class BlobStream extends InputStream {
   }
 
   /** One read, and more of them as long as whole segments come: fewer steps for each byte. */
-  private int fill(InputStream open, byte[] buffer, int offset, int length) throws IOException {
-    int count = open.read(buffer, offset, length);
+  private int fill(BufferedSource open, Taker taker, int length) throws IOException {
+    int count = take(open, taker, 0, length);
     for (int last = count; last == SEGMENT && count < length; count += Math.max(0, last)) {
       try {
-        last = open.read(buffer, offset + count, Math.min(SEGMENT, length - count));
+        last = take(open, taker, count, Math.min(SEGMENT, length - count));
       } catch (IOException e) {
         late = broken(e);
         break;
       }
     }
     return count;
+  }
+
+  private int take(BufferedSource open, Taker taker, int taken, int most) throws IOException {
+    StallWatch watch = stall;
+    if (watch == null) {
+      throw new IllegalStateException("read before it was opened");
+    }
+    watch.enter();
+    try {
+      return taker.take(open, taken, most);
+    } finally {
+      watch.exit();
+    }
   }
 
   private RegistryException broken(IOException e) {
@@ -117,18 +155,28 @@ final class BlobStream extends InputStream {
     if (open == null) {
       return new RegistryException(Reason.ConnectionFailed, object, "the transfer broke", e);
     }
-    RegistryException failure = Failures.of(e, open.url(), object);
-    return failure.reason() == Reason.Timeout ? failure.as(Reason.Stalled, object) : failure;
+    StallWatch watch = stall;
+    return watch != null && watch.hasStalled()
+        ? new RegistryException(
+            Reason.Stalled,
+            object,
+            "no byte in " + wire.connection().retry().stallTimeout().toSeconds() + " s",
+            e)
+        : Failures.of(e, open.url(), object);
   }
 
-  private InputStream open() throws IOException {
-    InputStream open = in;
+  private BufferedSource open() throws IOException {
+    BufferedSource open = in;
     if (open != null) {
       return open;
     }
     Answer fresh = ask(position);
     answer = fresh;
-    open = fresh.response().body().byteStream();
+    StallWatch watch =
+        new StallWatch(wire.transport(), wire.connection().retry().stallTimeout(), fresh::cancel);
+    watch.start();
+    stall = watch;
+    open = fresh.response().body().source();
     windowStart = wire.transport().clock().instant();
     windowBytes = 0;
     if (fresh.status() == 200 && position > 0) {
@@ -136,14 +184,19 @@ final class BlobStream extends InputStream {
       skip(open, position);
     }
     in = open;
-    timer = new QuietTimer();
     return open;
   }
 
-  private void skip(InputStream open, long count) throws IOException {
-    byte[] buffer = new byte[(int) Math.min(count, 64 << 10)];
+  private void skip(BufferedSource open, long count) throws IOException {
+    Buffer passed = new Buffer();
     for (long left = count; left > 0; ) {
-      int read = open.read(buffer, 0, (int) Math.min(buffer.length, left));
+      int read =
+          take(
+              open,
+              (source, taken, most) -> (int) source.read(passed, most),
+              0,
+              (int) Math.min(SEGMENT, left));
+      passed.clear();
       if (read < 0) {
         throw new RegistryException(
             Reason.ConnectionFailed, object, "the transfer ended before it got to what is missing");
@@ -201,10 +254,10 @@ final class BlobStream extends InputStream {
   }
 
   /** The last byte is here: nothing may follow. */
-  private void end(InputStream open) {
+  private void end(BufferedSource open) {
     int more;
     try {
-      more = open.read();
+      more = take(open, (source, taken, most) -> source.exhausted() ? -1 : most, 0, 1);
     } catch (IOException e) {
       more = -1; // All that was promised is here.
     }
@@ -220,18 +273,15 @@ final class BlobStream extends InputStream {
 
   /** What has become of a transfer; null while it moves. */
   private @Nullable RegistryException watch(int count) {
-    if (timer != null) {
-      timer.moved(count);
-    }
     windowBytes += count;
     if (windowBytes >= 1 << 20) {
       windowBytes = 0;
       windowStart = wire.transport().clock().instant();
       return null;
     }
-    Duration stall = wire.connection().retry().stallTimeout();
+    Duration timeout = wire.connection().retry().stallTimeout();
     Duration window = Duration.between(windowStart, wire.transport().clock().instant());
-    if (window.compareTo(stall) > 0) {
+    if (window.compareTo(timeout) > 0) {
       if (windowBytes < CRAWL * Math.max(1, window.toSeconds())) {
         close();
         return new RegistryException(
@@ -263,9 +313,9 @@ final class BlobStream extends InputStream {
   @Override
   public void close() {
     in = null;
-    if (timer != null) {
-      timer.close();
-      timer = null;
+    if (stall != null) {
+      stall.close();
+      stall = null;
     }
     Answer open = answer;
     answer = null;

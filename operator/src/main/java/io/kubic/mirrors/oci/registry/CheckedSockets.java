@@ -24,7 +24,7 @@ final class CheckedSockets extends SocketFactory {
   }
 
   @Override
-  public Socket createSocket() {
+  public Socket createSocket() throws IOException {
     return new WideSocket() {
       @Override
       public void connect(SocketAddress endpoint, int timeout) throws IOException {

@@ -30,6 +30,11 @@ final class Deadline {
     }
   }
 
+  /** Ends the call at once, for another reason than its time. */
+  void cancel() {
+    call.cancel();
+  }
+
   synchronized boolean isOver() {
     return over;
   }

@@ -7,21 +7,27 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.Objects;
 import okhttp3.MediaType;
 import okhttp3.RequestBody;
+import okio.Buffer;
 import okio.BufferedSink;
 import org.jspecify.annotations.Nullable;
 
 /** A blob on its way from its source; reads, checks and writes in one thread. */
 final class UploadBody extends RequestBody {
   private static final MediaType OCTETS = MediaType.get("application/octet-stream");
-  private static final int BUFFER = 64 << 10;
+  private static final int WIDTH = 64 << 10;
+
   private final Descriptor blob;
   private final long offset;
   private final BlobContent content;
   private final BlobVerifier verifier;
   private long position;
   private @Nullable RegistryException failure;
+  private @Nullable StallWatch stall;
+  private Runnable begun = () -> {};
   private Runnable sent = () -> {};
 
   UploadBody(Descriptor blob, long offset, BlobContent content, BlobVerifier verifier) {
@@ -47,9 +53,23 @@ final class UploadBody extends RequestBody {
     return true;
   }
 
-  /** What is to happen when the last byte is on its way. */
-  void onSent(Runnable action) {
-    sent = action;
+  /**
+   * What holds for one attempt.
+   *
+   * @param begun happens before the first byte
+   * @param sent happens when the last byte is on its way, or the first that the target does not
+   *     take
+   */
+  void under(StallWatch watch, Runnable begun, Runnable sent) {
+    this.stall = watch;
+    this.begun = begun;
+    this.sent = sent;
+  }
+
+  /** Whether the target took nothing for too long. */
+  boolean hasStalled() {
+    StallWatch watch = stall;
+    return watch != null && watch.hasStalled();
   }
 
   long position() {
@@ -67,18 +87,28 @@ final class UploadBody extends RequestBody {
 
   @Override
   public void writeTo(BufferedSink sink) throws IOException {
-    byte[] buffer = new byte[(int) Math.max(1, Math.min(BUFFER, blob.size() - offset))];
-    try (InputStream in = open();
-        QuietTimer timer = new QuietTimer()) {
+    begun.run();
+    try (StallWatch watch = Objects.requireNonNull(stall);
+        InputStream in = open()) {
+      Buffer passing = new Buffer();
+      OutputStream verifying = new Verifying();
+      Step step = in instanceof BlobStream from ? from::moveTo : copying(in);
+      watch.start();
       while (position < blob.size()) {
-        int count = read(in, buffer);
-        sink.write(buffer, 0, count);
+        int count = read(step, passing, verifying);
+        watch.enter();
+        sink.write(passing, count);
+        watch.exit();
         position += count;
-        timer.moved(count);
+        content.passed(count);
       }
+      watch.enter();
+      sink.flush();
+      watch.exit();
+    } finally {
+      // OkHttp waits for an answer also where a target would not take the rest.
+      sent.run();
     }
-    sink.flush();
-    sent.run();
   }
 
   private InputStream open() {
@@ -90,14 +120,31 @@ final class UploadBody extends RequestBody {
     }
   }
 
-  private int read(InputStream in, byte[] buffer) {
+  /** Brings bytes from the source to a buffer. */
+  @FunctionalInterface
+  private interface Step {
+    int take(Buffer passing, int most) throws IOException;
+  }
+
+  private Step copying(InputStream in) {
+    byte[] bytes = new byte[Math.clamp(blob.size() - offset, 1, WIDTH)];
+    return (passing, most) -> {
+      int count = in.read(bytes, 0, most);
+      if (count > 0) {
+        passing.write(bytes, 0, count);
+      }
+      return count;
+    };
+  }
+
+  private int read(Step step, Buffer passing, OutputStream verifying) {
     try {
-      int count = in.read(buffer, 0, (int) Math.min(buffer.length, blob.size() - position));
+      int count = step.take(passing, (int) Math.min(WIDTH, blob.size() - position));
       if (count < 0) {
         throw new RegistryException(
             Reason.DigestMismatch, blob.digest().toString(), "the content ends early");
       }
-      verifier.update(position, buffer, 0, count);
+      passing.copyTo(verifying, 0, count);
       return count;
     } catch (RegistryException e) {
       failure = e;
@@ -110,6 +157,22 @@ final class UploadBody extends RequestBody {
               "the source cannot be read: " + e.getMessage(),
               e);
       throw failure;
+    }
+  }
+
+  /** Sees the bytes where Okio has them in memory. */
+  private final class Verifying extends OutputStream {
+    private long at = offset;
+
+    @Override
+    public void write(byte[] bytes, int start, int length) {
+      verifier.update(at, bytes, start, length);
+      at += length;
+    }
+
+    @Override
+    public void write(int value) {
+      write(new byte[] {(byte) value}, 0, 1);
     }
   }
 }

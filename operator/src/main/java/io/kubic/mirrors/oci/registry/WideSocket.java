@@ -3,102 +3,288 @@ package io.kubic.mirrors.oci.registry;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.SocketAddress;
+import java.net.SocketException;
+import java.net.SocketImpl;
+import java.net.SocketOption;
+import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.SocketChannel;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A socket that asks the kernel for much at a time. Okio moves segments of 8 KiB, each with a
- * system call of its own; for gigabytes that is more work than hashing them.
+ * A socket that asks the kernel for much at a time, into memory that is not the heap's. Okio moves
+ * segments of 8 KiB, each with a system call of its own, and the JDK's sockets copy each byte once
+ * more on its way; for gigabytes the former is more work than hashing them.
  */
 class WideSocket extends Socket {
   private static final int WIDTH = 64 << 10;
 
-  private @Nullable InputStream in;
-  private @Nullable OutputStream out;
+  /**
+   * Enough for nearly all requests and answers without a blob: an idle connection costs no more.
+   */
+  private static final int NARROW = 4 << 10;
+
+  private final Impl impl;
+
+  WideSocket() throws SocketException {
+    this(new Impl());
+  }
+
+  private WideSocket(Impl impl) throws SocketException {
+    super(impl);
+    this.impl = impl;
+  }
+
+  // A plain Socket hands out streams around these, which do not flush.
 
   @Override
-  public synchronized InputStream getInputStream() throws IOException {
-    InputStream known = in;
-    if (known == null) {
-      known = new In(super.getInputStream());
-      in = known;
-    }
-    return known;
+  public InputStream getInputStream() throws IOException {
+    return impl.getInputStream();
   }
 
   @Override
-  public synchronized OutputStream getOutputStream() throws IOException {
-    OutputStream known = out;
-    if (known == null) {
-      known = new Out(super.getOutputStream());
-      out = known;
-    }
-    return known;
+  public OutputStream getOutputStream() throws IOException {
+    return impl.getOutputStream();
   }
 
-  /** One reader; what is there is given without asking for more. */
-  private static final class In extends InputStream {
-    private final InputStream from;
-    private byte[] buffer = new byte[0];
-    private int start;
-    private int end;
+  private static final class Impl extends SocketImpl {
+    private @Nullable SocketChannel channel;
+    private @Nullable In in;
+    private @Nullable Out out;
+    private volatile int timeout;
 
-    In(InputStream from) {
-      this.from = from;
+    @Override
+    protected void create(boolean stream) throws IOException {
+      channel = SocketChannel.open();
     }
 
-    private boolean fill() throws IOException {
-      if (buffer.length == 0) {
-        buffer = new byte[WIDTH];
+    private SocketChannel channel() throws SocketException {
+      SocketChannel known = channel;
+      if (known == null) {
+        throw new SocketException("Socket is not created");
       }
-      start = 0;
-      end = 0;
-      end = Math.max(0, from.read(buffer, 0, buffer.length));
-      return end > 0;
+      return known;
+    }
+
+    /** The same channel as a socket, for what it knows of time and of options. */
+    private Socket plain() throws SocketException {
+      return channel().socket();
     }
 
     @Override
-    public int read() throws IOException {
-      return start < end || fill() ? buffer[start++] & 0xff : -1;
+    protected void connect(SocketAddress to, int patience) throws IOException {
+      if (!(to instanceof InetSocketAddress inet)) {
+        throw new IllegalArgumentException("not an address of the internet: " + to);
+      }
+      if (inet.isUnresolved()) {
+        throw new UnknownHostException(inet.getHostName());
+      }
+      plain().connect(inet, patience);
+      address = inet.getAddress();
+      port = inet.getPort();
+      localport = plain().getLocalPort();
     }
 
     @Override
-    public int read(byte[] to, int offset, int length) throws IOException {
-      if (length == 0) {
-        return 0;
+    protected void connect(String host, int port) throws IOException {
+      connect(new InetSocketAddress(host, port), 0);
+    }
+
+    @Override
+    protected void connect(InetAddress address, int port) throws IOException {
+      connect(new InetSocketAddress(address, port), 0);
+    }
+
+    @Override
+    protected void bind(InetAddress host, int port) throws IOException {
+      plain().bind(new InetSocketAddress(host, port));
+      localport = plain().getLocalPort();
+    }
+
+    @Override
+    protected void listen(int backlog) throws IOException {
+      throw new SocketException("a socket of a client");
+    }
+
+    @Override
+    protected void accept(SocketImpl other) throws IOException {
+      throw new SocketException("a socket of a client");
+    }
+
+    @Override
+    protected synchronized InputStream getInputStream() throws IOException {
+      In known = in;
+      if (known == null) {
+        known = new In();
+        in = known;
       }
-      if (start == end) {
-        if (length >= WIDTH) {
-          return from.read(to, offset, length);
+      return known;
+    }
+
+    @Override
+    protected synchronized OutputStream getOutputStream() throws IOException {
+      Out known = out;
+      if (known == null) {
+        known = new Out(channel());
+        out = known;
+      }
+      return known;
+    }
+
+    @Override
+    protected int available() throws IOException {
+      return getInputStream().available();
+    }
+
+    @Override
+    protected void close() throws IOException {
+      SocketChannel open = channel;
+      if (open != null) {
+        open.close();
+      }
+    }
+
+    @Override
+    protected void shutdownInput() throws IOException {
+      channel().shutdownInput();
+    }
+
+    @Override
+    protected void shutdownOutput() throws IOException {
+      channel().shutdownOutput();
+    }
+
+    @Override
+    protected void sendUrgentData(int data) throws IOException {
+      throw new SocketException("no urgent data");
+    }
+
+    @Override
+    protected Set<SocketOption<?>> supportedOptions() {
+      SocketChannel known = channel;
+      return known == null ? Set.of() : known.supportedOptions();
+    }
+
+    @Override
+    protected <T> void setOption(SocketOption<T> name, T value) throws IOException {
+      var _ = channel().setOption(name, value);
+    }
+
+    @Override
+    protected <T> T getOption(SocketOption<T> name) throws IOException {
+      return channel().getOption(name);
+    }
+
+    @Override
+    public void setOption(int name, Object value) throws SocketException {
+      switch (name) {
+        case SO_TIMEOUT -> timeout = (Integer) value;
+        case TCP_NODELAY -> plain().setTcpNoDelay((Boolean) value);
+        case SO_KEEPALIVE -> plain().setKeepAlive((Boolean) value);
+        case SO_REUSEADDR -> plain().setReuseAddress((Boolean) value);
+        case SO_RCVBUF -> plain().setReceiveBufferSize((Integer) value);
+        case SO_SNDBUF -> plain().setSendBufferSize((Integer) value);
+        case IP_TOS -> plain().setTrafficClass((Integer) value);
+        // False, or seconds.
+        case SO_LINGER ->
+            plain().setSoLinger(value instanceof Integer, value instanceof Integer s ? s : 0);
+        default -> throw new SocketException("no option " + name);
+      }
+    }
+
+    @Override
+    public Object getOption(int name) throws SocketException {
+      return switch (name) {
+        case SO_TIMEOUT -> timeout;
+        case TCP_NODELAY -> plain().getTcpNoDelay();
+        case SO_KEEPALIVE -> plain().getKeepAlive();
+        case SO_REUSEADDR -> plain().getReuseAddress();
+        case SO_RCVBUF -> plain().getReceiveBufferSize();
+        case SO_SNDBUF -> plain().getSendBufferSize();
+        case IP_TOS -> plain().getTrafficClass();
+        case SO_LINGER -> plain().getSoLinger();
+        case SO_BINDADDR -> plain().getLocalAddress();
+        default -> throw new SocketException("no option " + name);
+      };
+    }
+
+    /** One reader; what is there is given without asking for more. */
+    private final class In extends InputStream {
+      private final SocketChannel from = channel();
+      private ByteBuffer buffer = ByteBuffer.allocate(0);
+
+      In() throws SocketException {}
+
+      private boolean fill() throws IOException {
+        int size = buffer.capacity();
+        if (size < WIDTH && buffer.limit() == size) {
+          buffer = ByteBuffer.allocateDirect(size == 0 ? NARROW : WIDTH);
         }
-        if (!fill()) {
+        buffer.clear();
+        try {
+          int count = timeout == 0 ? from.read(buffer) : fillInTime();
+          buffer.flip();
+          return count > 0;
+        } catch (IOException e) {
+          buffer.limit(0);
+          throw ofSocket(e);
+        }
+      }
+
+      /** A channel knows no time; for a look whether a connection is still there. */
+      private int fillInTime() throws IOException {
+        Socket socket = plain();
+        socket.setSoTimeout(timeout);
+        byte[] some = new byte[512];
+        int count = socket.getInputStream().read(some);
+        buffer.put(some, 0, Math.max(0, count));
+        return count;
+      }
+
+      @Override
+      public int read() throws IOException {
+        return buffer.hasRemaining() || fill() ? buffer.get() & 0xff : -1;
+      }
+
+      @Override
+      public int read(byte[] to, int offset, int length) throws IOException {
+        if (length == 0) {
+          return 0;
+        }
+        if (!buffer.hasRemaining() && !fill()) {
           return -1;
         }
+        int count = Math.min(length, buffer.remaining());
+        buffer.get(to, offset, count);
+        return count;
       }
-      int count = Math.min(length, end - start);
-      System.arraycopy(buffer, start, to, offset, count);
-      start += count;
-      return count;
-    }
 
-    @Override
-    public int available() throws IOException {
-      return end - start + from.available();
+      @Override
+      public int available() throws IOException {
+        return buffer.remaining() + plain().getInputStream().available();
+      }
     }
+  }
 
-    @Override
-    public void close() throws IOException {
-      from.close();
-    }
+  /** What who uses sockets knows. */
+  private static IOException ofSocket(IOException e) {
+    return e instanceof ClosedChannelException
+        ? (IOException) new SocketException("Socket closed").initCause(e)
+        : e;
   }
 
   /** One writer; what is not flushed waits for more. */
   private static final class Out extends OutputStream {
-    private final OutputStream to;
-    private byte[] buffer = new byte[512];
-    private int used;
+    private final SocketChannel to;
+    private ByteBuffer buffer = ByteBuffer.allocateDirect(NARROW);
 
-    Out(OutputStream to) {
+    Out(SocketChannel to) {
       this.to = to;
     }
 
@@ -109,39 +295,37 @@ class WideSocket extends Socket {
 
     @Override
     public void write(byte[] from, int offset, int length) throws IOException {
-      if (used + length > WIDTH) {
-        send();
+      if (length > buffer.remaining() && buffer.capacity() < WIDTH) {
+        buffer = ByteBuffer.allocateDirect(WIDTH).put(buffer.flip());
       }
-      if (length >= WIDTH) {
-        to.write(from, offset, length);
-        return;
+      int at = offset;
+      for (int left = length; left > 0; ) {
+        if (!buffer.hasRemaining()) {
+          send();
+        }
+        int count = Math.min(left, buffer.remaining());
+        buffer.put(from, at, count);
+        at += count;
+        left -= count;
       }
-      if (used + length > buffer.length) {
-        byte[] wider = new byte[buffer.length == 512 && used + length <= 8192 ? 8192 : WIDTH];
-        System.arraycopy(buffer, 0, wider, 0, used);
-        buffer = wider;
-      }
-      System.arraycopy(from, offset, buffer, used, length);
-      used += length;
     }
 
     private void send() throws IOException {
-      int count = used;
-      used = 0;
-      if (count > 0) {
-        to.write(buffer, 0, count);
+      buffer.flip();
+      try {
+        while (buffer.hasRemaining()) {
+          to.write(buffer);
+        }
+      } catch (IOException e) {
+        throw ofSocket(e);
+      } finally {
+        buffer.clear();
       }
     }
 
     @Override
     public void flush() throws IOException {
       send();
-      to.flush();
-    }
-
-    @Override
-    public void close() throws IOException {
-      to.close();
     }
   }
 }

@@ -53,7 +53,6 @@ final class Wire {
   private final AtomicLong requests = new AtomicLong();
   private final OkHttpClient small;
   private final OkHttpClient bulk;
-  private final OkHttpClient upload;
   private final OkHttpClient foreign;
 
   /** What the clients above are where TLS is needed and they have none. */
@@ -75,7 +74,9 @@ final class Wire {
             .connectionPool(transport.pool(connection))
             .connectTimeout(
                 timeout.compareTo(Duration.ofSeconds(30)) > 0 ? Duration.ofSeconds(30) : timeout)
-            // A small call has a deadline as a whole: a timer for each read would be one more.
+            // A call has a deadline, and a large body a StallWatch: a timer for each read would be
+            // one
+            // more.
             .readTimeout(Duration.ZERO)
             .writeTimeout(Duration.ZERO)
             .proxySelector(new ProxyChoice(connection.proxies()))
@@ -88,14 +89,7 @@ final class Wire {
     }
     this.small = builder.build();
     // One connection for each transfer: HTTP/2's flow control makes large bodies slow.
-    this.bulk =
-        small
-            .newBuilder()
-            .protocols(List.of(Protocol.HTTP_1_1))
-            .readTimeout(connection.retry().stallTimeout())
-            .writeTimeout(connection.retry().stallTimeout())
-            .build();
-    this.upload = bulk.newBuilder().readTimeout(commitTimeout()).build();
+    this.bulk = small.newBuilder().protocols(List.of(Protocol.HTTP_1_1)).build();
     this.foreign = bulk.newBuilder().socketFactory(guard.sockets()).build();
     this.auth = new TokenAuth(connection, this::askRealm, transport.clock());
   }
@@ -235,16 +229,17 @@ final class Wire {
     ask.headers.forEach(request::header);
     authorization.ifPresent(secret -> request.header("Authorization", secret.reveal()));
     UploadBody uploads = ask.body instanceof UploadBody body ? body : null;
-    OkHttpClient client =
-        !isOwn(url) ? foreign : uploads != null ? upload : ask.bulk ? bulk : small;
+    OkHttpClient client = !isOwn(url) ? foreign : uploads != null || ask.bulk ? bulk : small;
     Call call = fit(client, url).newCall(request.build());
     Deadline deadline = new Deadline(transport, call);
     Duration timeout = connection.limits().timeout();
+    deadline.start(uploads == null && ask.bulk && ask.body != null ? commitTimeout() : timeout);
     if (uploads != null) {
-      // What is under way has the stall watchdog; what has arrived is to be answered.
-      uploads.onSent(() -> deadline.start(commitTimeout()));
-    } else {
-      deadline.start(ask.bulk && ask.body != null ? commitTimeout() : timeout);
+      // What is under way has the stall watch; what has arrived is to be answered.
+      uploads.under(
+          new StallWatch(transport, connection.retry().stallTimeout(), call::cancel),
+          deadline::callOff,
+          () -> deadline.start(commitTimeout()));
     }
     requests.incrementAndGet();
     try {
@@ -270,6 +265,16 @@ final class Wire {
       if (deadline.isOver() && !Thread.currentThread().isInterrupted()) {
         throw new RegistryException(
             Reason.Timeout, ask.object, "no answer from " + Failures.origin(url) + " in time", e);
+      }
+      if (uploads != null && uploads.hasStalled() && !Thread.currentThread().isInterrupted()) {
+        throw new RegistryException(
+            Reason.Stalled,
+            ask.object,
+            Failures.origin(url)
+                + " took no byte in "
+                + connection.retry().stallTimeout().toSeconds()
+                + " s",
+            e);
       }
       throw Failures.of(e, url, ask.object);
     } catch (IllegalArgumentException e) {

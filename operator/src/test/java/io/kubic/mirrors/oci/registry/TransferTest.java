@@ -3,6 +3,7 @@ package io.kubic.mirrors.oci.registry;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.kubic.mirrors.oci.BlobContent;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore.BlobWrite;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.Test;
 class TransferTest {
   private static final byte[] BYTES = new byte[400_000];
   private static final Descriptor BLOB;
+  private static final Duration STALL = Duration.ofMillis(500);
 
   static {
     new Random(3).nextBytes(BYTES);
@@ -46,9 +48,7 @@ class TransferTest {
     return transport.connect(
         Connection.to("registry.test")
             .withEndpoints(List.of(URI.create("http://127.0.0.1:" + registry.port())))
-            .withRetry(
-                new Retry(
-                    retries, Duration.ofMillis(1), Duration.ofSeconds(1), Duration.ofMillis(500)))
+            .withRetry(new Retry(retries, Duration.ofMillis(1), Duration.ofSeconds(1), STALL))
             .withPush());
   }
 
@@ -121,6 +121,33 @@ class TransferTest {
       assertThat(in.readAllBytes()).isEqualTo(BYTES);
     }
     assertThat(registry.seen).extracting(TransferTest::from).containsExactly(0, 8192);
+  }
+
+  @Test
+  void aPauseOfTheOtherEndIsNoStallOfThisOne() throws Exception {
+    registry.addBlob("app", BYTES);
+    byte[] found = new byte[BYTES.length];
+    try (InputStream in = client(0).blob("app", BLOB, 0)) {
+      assertThat(in.read(found, 0, 1000)).isPositive();
+      Thread.sleep(STALL.multipliedBy(3));
+      int first = 1000;
+      assertThat(in.readNBytes(found, first, BYTES.length - first)).isEqualTo(BYTES.length - first);
+    }
+    assertThat(found).isEqualTo(BYTES);
+    assertThat(registry.seen).hasSize(1);
+  }
+
+  @Test
+  void aTargetThatTakesNothingMoreIsStalled() {
+    byte[] large = new byte[32 << 20]; // More than the kernel keeps for a connection.
+    Descriptor blob = new Descriptor("application/x", Digest.of(large), large.length);
+    registry.script(x -> x.method.equals("PUT") && x.stall());
+    RegistryException e =
+        catchThrowableOfType(
+            RegistryException.class,
+            () -> client(0).putBlob("app", blob, null, BlobContent.of(large)));
+    assertThat(e.reason()).isEqualTo(Reason.Stalled);
+    assertThat(e.getMessage()).contains("took no byte");
   }
 
   /** A body of 100 bytes a second. */

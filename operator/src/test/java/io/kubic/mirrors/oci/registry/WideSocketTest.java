@@ -1,13 +1,23 @@
 package io.kubic.mirrors.oci.registry;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.ConnectException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
+import java.net.SocketTimeoutException;
+import java.net.UnknownHostException;
+import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class WideSocketTest {
@@ -38,6 +48,95 @@ class WideSocketTest {
       assertThat(in.read(back, 0, 10)).as("still the end").isEqualTo(-1);
       writer.join();
       echo.join();
+    }
+  }
+
+  @Test
+  void aReadInTimeLosesNothing() throws Exception {
+    try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+        WideSocket socket = new WideSocket()) {
+      socket.connect(server.getLocalSocketAddress(), 5000);
+      try (Socket peer = server.accept()) {
+        InputStream in = socket.getInputStream();
+        socket.setSoTimeout(1);
+        assertThatThrownBy(in::read).isInstanceOf(SocketTimeoutException.class);
+        peer.getOutputStream().write(new byte[] {1, 2, 3});
+        socket.setSoTimeout(30_000);
+        assertThat(in.read()).isEqualTo(1);
+        socket.setSoTimeout(0);
+        assertThat(in.readNBytes(2)).containsExactly(2, 3);
+        peer.getOutputStream().write(4);
+        assertThat(in.read()).isEqualTo(4);
+      }
+    }
+  }
+
+  @Test
+  void closingEndsAReadOfAnyThread() throws Exception {
+    for (Thread.Builder kind : List.of(Thread.ofPlatform(), Thread.ofVirtual())) {
+      try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+        WideSocket socket = new WideSocket();
+        socket.connect(server.getLocalSocketAddress(), 5000);
+        try (Socket peer = server.accept()) {
+          CompletableFuture<Throwable> end = new CompletableFuture<>();
+          Thread reader =
+              kind.start(
+                  () ->
+                      end.complete(
+                          catchThrowable(
+                              () -> {
+                                var _ = socket.getInputStream().read();
+                              })));
+          assertThat(peer.isConnected()).isTrue();
+          Thread.sleep(50); // Before it reads it would find the same.
+          socket.close();
+          assertThat(end.get(30, TimeUnit.SECONDS)).isInstanceOf(SocketException.class);
+          reader.join();
+        }
+        assertThat(socket.isClosed()).isTrue();
+      }
+    }
+  }
+
+  @Test
+  void nobodyThereAndNoSuchNameAreToldAsEverywhere() throws Exception {
+    int port;
+    try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = server.getLocalPort();
+    }
+    try (WideSocket socket = new WideSocket()) {
+      assertThatThrownBy(
+              () ->
+                  socket.connect(
+                      new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 5000))
+          .isInstanceOf(ConnectException.class);
+    }
+    try (WideSocket socket = new WideSocket()) {
+      assertThatThrownBy(
+              () -> socket.connect(InetSocketAddress.createUnresolved("none.test", port), 5000))
+          .isInstanceOf(UnknownHostException.class);
+    }
+  }
+
+  @Test
+  void optionsAreThoseOfTheConnection() throws Exception {
+    try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+        WideSocket socket = new WideSocket()) {
+      socket.setTcpNoDelay(true);
+      socket.setKeepAlive(true);
+      socket.setSoLinger(true, 3);
+      socket.connect(server.getLocalSocketAddress(), 5000);
+      assertThat(socket.getTcpNoDelay()).isTrue();
+      assertThat(socket.getKeepAlive()).isTrue();
+      assertThat(socket.getSoLinger()).isEqualTo(3);
+      socket.setSoLinger(false, 0);
+      assertThat(socket.getSoLinger()).isEqualTo(-1);
+      assertThat(socket.getPort()).isEqualTo(server.getLocalPort());
+      assertThat(socket.getInetAddress()).isEqualTo(InetAddress.getLoopbackAddress());
+      try (Socket peer = server.accept()) {
+        assertThat(socket.getLocalPort()).isEqualTo(peer.getPort());
+        assertThat(socket.getLocalAddress()).isEqualTo(peer.getInetAddress());
+      }
     }
   }
 

@@ -27,6 +27,7 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -428,8 +429,9 @@ class RegistrySyncIT {
   }
 
   @Test
-  void aListThatComparesWithItsLedgerAsksTheTargetForNoTagThatItLists() throws Exception {
-    for (String tag : List.of("1", "2", "3", "4")) {
+  void aListThatComparesWithItsLedgerAsksTheTargetForFewTagsThatItLists() throws Exception {
+    List<String> tags = IntStream.rangeClosed(1, 40).mapToObj(String::valueOf).toList();
+    for (String tag : tags) {
       image("some", tag, blob("some", LAYER, bytes(10_000)));
     }
     LocalRegistry target = registry("target");
@@ -441,16 +443,17 @@ class RegistrySyncIT {
             "      images: ['some']");
     sync(list, target).orFail();
     List<String> before = looks(target);
-    assertThat(sync(list, target).orFail().out()).contains("\"skipped\":4");
-    assertThat(looks(target)).isEqualTo(before);
+    assertThat(sync(list, target).orFail().out()).contains("\"skipped\":40");
+    // One of eight, at random.
+    assertThat(looks(target)).hasSizeLessThan(before.size() + 25);
 
     // Gone by its tag, and with its digest: a registry lists neither.
     for (String gone : List.of("1", sha256(at(target, "some", "2")))) {
       URI place = URI.create("http://" + target.host() + "/v2/some/manifests/" + gone);
       assertThat(send(HttpRequest.newBuilder(place).DELETE()).statusCode()).isEqualTo(202);
     }
-    assertThat(sync(list, target).orFail().out()).contains("\"copied\":2", "\"skipped\":2");
-    for (String tag : List.of("1", "2", "3", "4")) {
+    assertThat(sync(list, target).orFail().out()).contains("\"copied\":2", "\"skipped\":38");
+    for (String tag : tags) {
       assertThat(at(target, "some", tag)).isEqualTo(at(source, "some", tag));
       whole(target, "some", tag);
     }

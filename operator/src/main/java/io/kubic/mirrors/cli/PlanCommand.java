@@ -35,6 +35,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -174,7 +175,8 @@ final class PlanCommand implements Callable<Integer> {
                     planner,
                     new Copier(target, list, executor),
                     executor,
-                    Clock.systemUTC())
+                    Clock.systemUTC(),
+                    RandomGenerator.getDefault())
                 .plan(selection);
         plan = planned.plan();
         images = planned.images();

@@ -35,6 +35,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -226,7 +227,8 @@ final class SyncCommand implements Callable<Integer> {
               planner,
               copier,
               executor,
-              Clock.systemUTC());
+              Clock.systemUTC(),
+              RandomGenerator.getDefault());
       SyncRun.Planned planned = engine.plan(selection);
       Plan plan = planned.plan();
       Quantity maxBytes = wanted.guard().maxBytes();

@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +25,9 @@ final class Ledgers {
 
   /** Some 200,000 tags. */
   private static final int MAX_BYTES = 64 << 20;
+
+  /** Of so many tags that could be believed, one is looked at nevertheless. */
+  static final int LOOKED_AT = 8;
 
   private final ImageStore target;
   private final String list;
@@ -46,8 +50,12 @@ final class Ledgers {
     /**
      * The tags of which the target need not be asked as long as it lists them, by repository: what
      * a run of this list saw there whole, if all ledgers are known and none of the others has it.
+     * One of {@value #LOOKED_AT} is left out, another one each time, so that what somebody else put
+     * over a tag is found some day.
+     *
+     * @param random chooses those
      */
-    Map<String, Map<String, Digest>> believable() {
+    Map<String, Map<String, Digest>> believable(RandomGenerator random) {
       Map<String, Map<String, Digest>> tags = new HashMap<>();
       if (!problems.isEmpty()) {
         return tags;
@@ -56,6 +64,7 @@ final class Ledgers {
           .forEach(
               (place, entry) -> {
                 if (entry.seen() == Ledger.Seen.Whole
+                    && random.nextInt(LOOKED_AT) != 0
                     && others.stream().noneMatch(other -> other.entries().containsKey(place))) {
                   tags.computeIfAbsent(entry.repository(), any -> new HashMap<>())
                       .put(entry.tag(), entry.digest());

@@ -29,6 +29,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -73,21 +74,15 @@ public final class Planner {
   private final MirrorListSpec spec;
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
   private final @Nullable ImageStore target;
+  private final @Nullable Holdings holdings;
   private final Depth depth;
   private final Workers workers;
   private final Map<List<String>, MirrorListSpec.Source> byName = new HashMap<>();
   private final Companions companions;
-  private final @Nullable Attachments attachments;
   private final Spool spool = new Spool();
 
   /** Held while a manifest is read, so that tags that name the same one read it once. */
   private final Map<Digest, ReentrantLock> reading = new ConcurrentHashMap<>();
-
-  /** The tags of repositories of the target, where they stand for what they name. */
-  private final Map<String, Set<String>> listed = new ConcurrentHashMap<>();
-
-  /** Whether a place was found to hold a blob. */
-  private final Map<String, Boolean> held = new ConcurrentHashMap<>();
 
   private final Set<Selection.Problem> noted = ConcurrentHashMap.newKeySet();
 
@@ -105,6 +100,7 @@ public final class Planner {
     this.spec = spec;
     this.sources = sources;
     this.target = target;
+    this.holdings = target == null ? null : new Holdings(target, depth);
     this.depth = depth;
     this.workers =
         new Workers(
@@ -118,7 +114,6 @@ public final class Planner {
                         .orElse(1)),
             "the planning");
     this.companions = new Companions(sources, depth != Depth.DIGESTS);
-    this.attachments = target == null ? null : new Attachments(target);
     spec.sources().forEach(s -> byName.put(List.of(s.registry(), s.name()), s));
   }
 
@@ -144,7 +139,7 @@ public final class Planner {
   }
 
   Optional<Attachments> attachments() {
-    return Optional.ofNullable(attachments);
+    return Optional.ofNullable(holdings).map(Holdings::attachments);
   }
 
   /** Where a repository lies in the target, as nodes look for it. */
@@ -218,19 +213,23 @@ public final class Planner {
    * @throws RegistryException Cancelled
    */
   public Result plan(Selection selection) {
-    return plan(selection, () -> new Ledgers.View(Ledger.empty(""), List.of(), List.of(), false));
+    return plan(
+        selection,
+        () -> new Ledgers.View(Ledger.empty(""), List.of(), List.of(), false),
+        RandomGenerator.getDefault());
   }
 
   /**
    * The same for who has ledgers.
    *
    * @param ledgers asked when it matters, then by several threads
+   * @param random chooses the tags that are looked at though a ledger knows them
    */
-  Result plan(Selection selection, Supplier<Ledgers.View> ledgers) {
+  Result plan(Selection selection, Supplier<Ledgers.View> ledgers, RandomGenerator random) {
     Known known =
         new Known(
             spec.compare() == MirrorListSpec.Compare.Ledger && depth == Depth.COPIES
-                ? ledgers.get().believable()
+                ? ledgers.get().believable(random)
                 : Map.of(),
             ledgers);
     selection.companions().forEach(companions::listed);
@@ -326,20 +325,10 @@ public final class Planner {
             && !task.wanted().referrer()
             && task.platforms().isEmpty()
             && task.wanted().image().digest() == null
-            && listed.computeIfAbsent(task.place(), this::listed).contains(task.name())
+            && holdings != null
+            && holdings.lists(task.place(), task.name())
         ? digest
         : null;
-  }
-
-  private Set<String> listed(String place) {
-    try {
-      return Set.copyOf(Objects.requireNonNull(target).tags(place).names());
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.Cancelled) {
-        throw e;
-      }
-      return Set.of(); // Each tag is asked for, and tells what is the matter.
-    }
   }
 
   /**
@@ -352,11 +341,13 @@ public final class Planner {
       stands[0] = believed;
       points = resolved(task);
       if (points.digest().equals(believed)) {
-        return skipped(task, new There(points, null));
+        return skipped(task, new Holdings.There(points, null));
       }
     }
-    There there = there(task);
-    if (there == null) {
+    Holdings has = holdings;
+    Holdings.There there =
+        has == null ? null : has.find(task.place(), task.name(), task.platforms());
+    if (has == null || there == null) {
       return missing(task, stands);
     }
     if (stands[0] == null) {
@@ -365,7 +356,14 @@ public final class Planner {
     Digest pinned = task.wanted().image().digest();
     Digest now = pinned != null ? pinned : (points != null ? points : resolved(task)).digest();
     boolean same = now.equals(there.descriptor().digest());
-    if (same && isWhole(task, there, known) && isListed(task, now)) {
+    if (same
+        && has.isWhole(
+            task.place(),
+            task.name(),
+            there,
+            task.platforms(),
+            () -> known.ledgers().get().mayBePart(task.place(), task.name()))
+        && has.isAttached(task.place(), task.wanted().subject(), now)) {
       return skipped(task, there);
     }
     // What travels with an image is added to by its owners: that is no drift.
@@ -376,42 +374,6 @@ public final class Planner {
     }
     stands[0] = now;
     return copy(task, manifest(task, now.toString()));
-  }
-
-  /**
-   * What the target has under an image's name.
-   *
-   * @param closure what it consists of, if that was asked for and all is there
-   */
-  private record There(Descriptor descriptor, @Nullable Closure closure) {}
-
-  private @Nullable There there(Task task) {
-    if (target == null) {
-      return null;
-    }
-    if (depth != Depth.SIZES) {
-      return target
-          .resolve(task.place(), task.name())
-          .map(descriptor -> new There(descriptor, null))
-          .orElse(null);
-    }
-    Manifest top;
-    try {
-      top = target.manifest(task.place(), task.name());
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return null;
-      }
-      throw e;
-    }
-    try {
-      return new There(top.descriptor(), Closure.load(target, task.place(), top, task.platforms()));
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return new There(top.descriptor(), null);
-      }
-      throw e;
-    }
   }
 
   private static Descriptor resolved(Task task) {
@@ -533,55 +495,7 @@ public final class Planner {
     };
   }
 
-  /** Whether a referrer that is there is also found from its subject. */
-  private boolean isListed(Task task, Digest digest) {
-    Digest subject = task.wanted().subject();
-    return subject == null
-        || Objects.requireNonNull(attachments).isListed(task.place(), subject, digest);
-  }
-
-  /**
-   * Whether the children that are wanted of an index are there. Without a filter they are, unless
-   * there was one when it was put there.
-   */
-  private boolean isWhole(Task task, There there, Known known) {
-    if (depth == Depth.SIZES) {
-      return there.closure() != null;
-    }
-    ImageStore store = Objects.requireNonNull(target);
-    if (depth == Depth.CONTENT) {
-      return holdsAll(store, task);
-    }
-    if (!MediaTypes.isIndex(there.descriptor().mediaType())
-        || task.platforms().isEmpty()
-            && !known.ledgers().get().mayBePart(task.place(), task.name())) {
-      return true;
-    }
-    Manifest index = store.manifest(task.place(), there.descriptor().digest().toString());
-    return Closure.wanted(index, task.platforms()).stream()
-        .filter(Descriptor::isManifest)
-        .allMatch(child -> store.resolve(task.place(), child.digest().toString()).isPresent());
-  }
-
-  private boolean holdsAll(ImageStore store, Task task) {
-    try {
-      Manifest top = store.manifest(task.place(), task.name());
-      Closure closure = Closure.load(store, task.place(), top, task.platforms());
-      return closure.blobs().stream()
-          .allMatch(
-              blob ->
-                  held.computeIfAbsent(
-                      task.place() + "@" + blob.digest(),
-                      key -> store.hasBlob(task.place(), blob)));
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return false;
-      }
-      throw e;
-    }
-  }
-
-  private Found skipped(Task task, There there) {
+  private Found skipped(Task task, Holdings.There there) {
     Closure closure = there.closure();
     Descriptor descriptor = there.descriptor();
     return new Found(

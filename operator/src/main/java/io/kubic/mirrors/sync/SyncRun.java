@@ -27,6 +27,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -47,6 +48,7 @@ public final class SyncRun {
   private final Copier copier;
   private final ExecutorService executor;
   private final Clock clock;
+  private final RandomGenerator random;
   private final Ledgers ledgers;
   private final Workers workers;
 
@@ -73,6 +75,7 @@ public final class SyncRun {
   /**
    * @param planner for the same list and target, not used before
    * @param copier for the same list and target, not used before
+   * @param random chooses tags, nothing that has to stay secret
    */
   public SyncRun(
       Settings settings,
@@ -80,13 +83,15 @@ public final class SyncRun {
       Planner planner,
       Copier copier,
       ExecutorService executor,
-      Clock clock) {
+      Clock clock,
+      RandomGenerator random) {
     this.settings = settings;
     this.target = target;
     this.planner = planner;
     this.copier = copier;
     this.executor = executor;
     this.clock = clock;
+    this.random = random;
     this.ledgers = new Ledgers(target, settings.list(), settings.shard());
     this.workers = new Workers(executor, SIZES_AT_ONCE, "the run");
   }
@@ -138,7 +143,7 @@ public final class SyncRun {
     Ledgers.View view;
     try {
       // The ledger is read while tags are looked at, and waited for where it matters.
-      result = planner.plan(selection, () -> workers.await(known, target.name()));
+      result = planner.plan(selection, () -> workers.await(known, target.name()), random);
       view = workers.await(known, target.name());
     } finally {
       known.cancel(true);
@@ -466,7 +471,8 @@ public final class SyncRun {
       return ledger;
     }
     Planner.Result result =
-        planner.plan(new Selection(images, List.of(), List.of(), true, Map.of()), planned::view);
+        planner.plan(
+            new Selection(images, List.of(), List.of(), true, Map.of()), planned::view, random);
     List<Copier.Work> work = new ArrayList<>();
     List<Outcome> settled = new ArrayList<>(result.settled());
     disentangle(result.work(), planned.view(), work, settled);

@@ -197,7 +197,8 @@ class SyncFaultTest {
               new Planner(spec, s -> from, to, Planner.Depth.COPIES, executor),
               new Copier(to, spec, executor),
               executor,
-              Clock.fixed(Instant.parse("2026-01-01T00:00:00Z").plusSeconds(run), ZoneOffset.UTC));
+              Clock.fixed(Instant.parse("2026-01-01T00:00:00Z").plusSeconds(run), ZoneOffset.UTC),
+              random);
       String what = "seed " + seed + ", rate " + rate + ", run " + run;
       SyncRun.Planned planned =
           sync.plan(new Selection(selected, List.of(), List.of(), true, Map.of()));
@@ -278,7 +279,8 @@ class SyncFaultTest {
                 new Planner(spec, s -> source, target, Planner.Depth.COPIES, executor),
                 new Copier(target, spec, executor),
                 executor,
-                Clock.systemUTC());
+                Clock.systemUTC(),
+                new Random(1));
         SyncRun.Planned planned =
             sync.plan(new Selection(List.of(image("a:1")), List.of(), List.of(), true, Map.of()));
         assertThat(sync.run(planned, o -> {}, () -> 0).report().isSuccessful()).isTrue();

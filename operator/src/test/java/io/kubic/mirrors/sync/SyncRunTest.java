@@ -23,9 +23,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.random.RandomGenerator;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -37,6 +40,10 @@ class SyncRunTest {
   private final MemoryStore target = new MemoryStore("mirror.local");
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private Instant now = Instant.parse("2026-01-01T00:00:00Z");
+
+  /** Never looks at what may be believed. */
+  private RandomGenerator random = () -> -1;
+
   private String list = "ns.a";
   private boolean complete = true;
   private Optional<Set<Digest>> inUse = Optional.empty();
@@ -84,7 +91,8 @@ class SyncRunTest {
             new Planner(spec, s -> source, target, Planner.Depth.COPIES, executor),
             new Copier(target, spec, executor),
             executor,
-            Clock.fixed(now, ZoneOffset.UTC));
+            Clock.fixed(now, ZoneOffset.UTC),
+            random);
     SyncRun.Planned planned =
         run.plan(new Selection(selected, List.of(), List.of(), complete, Map.of()));
     plan = planned.plan();
@@ -388,13 +396,34 @@ class SyncRunTest {
 
   /** The price, as docs/sync.md has it. */
   @Test
-  void whatSomebodyPutOverATagIsSeenByTheUsualComparisonOnly() {
+  void whatSomebodyPutOverATagIsSeenByTheUsualComparisonOrWhenItIsLookedAt() {
     twoTagsThatWereSeen();
     Manifest ours = target.manifests.get(AT + "a:1");
     target.manifests.put(AT + "a:1", Objects.requireNonNull(target.manifests.get(AT + "a:2")));
     assertThat(sync(LEDGER, "a:1", "a:2").report().summary().skipped()).isEqualTo(2);
     assertThat(sync("", "a:1", "a:2").report().summary().copied()).isEqualTo(1);
     assertThat(target.manifests.get(AT + "a:1")).isEqualTo(ours);
+    target.manifests.put(AT + "a:1", Objects.requireNonNull(target.manifests.get(AT + "a:2")));
+    random = () -> 0;
+    assertThat(sync(LEDGER, "a:1", "a:2").report().summary().copied()).isEqualTo(1);
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(ours);
+  }
+
+  @Test
+  void oneOfEightTagsThatTheLedgerKnowsIsLookedAtAndNotTheSameEachTime() {
+    String[] images = IntStream.range(0, 400).mapToObj(i -> "a:" + i).toArray(String[]::new);
+    for (int i = 0; i < images.length; i++) {
+      source.image("a", String.valueOf(i), "x" + i);
+    }
+    sync(LEDGER, images);
+    random = new Random(5);
+    target.log.clear();
+    sync(LEDGER, images);
+    List<String> first = asked();
+    target.log.clear();
+    sync(LEDGER, images);
+    assertThat(first).hasSizeBetween(30, 70);
+    assertThat(asked()).hasSizeBetween(30, 70).isNotEqualTo(first);
   }
 
   /** What a filter left out comes when the filter goes, though the index is there already. */

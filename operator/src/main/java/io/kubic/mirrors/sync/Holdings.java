@@ -1,0 +1,148 @@
+package io.kubic.mirrors.sync;
+
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
+import io.kubic.mirrors.oci.Platform;
+import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a target has of the images that a plan is about, each question asked once. For one plan;
+ * safe for threads.
+ */
+final class Holdings {
+  private final ImageStore target;
+  private final Planner.Depth depth;
+  private final Attachments attachments;
+
+  /** The tags of repositories, where they stand for what they name. */
+  private final Map<String, Set<String>> listed = new ConcurrentHashMap<>();
+
+  /** Whether a place was found to hold a blob. */
+  private final Map<String, Boolean> held = new ConcurrentHashMap<>();
+
+  /**
+   * What there is under an image's name.
+   *
+   * @param closure what it consists of, if that was asked for and all is there
+   */
+  record There(Descriptor descriptor, @Nullable Closure closure) {}
+
+  /**
+   * @param depth how much is looked at
+   */
+  Holdings(ImageStore target, Planner.Depth depth) {
+    this.target = target;
+    this.depth = depth;
+    this.attachments = new Attachments(target);
+  }
+
+  Attachments attachments() {
+    return attachments;
+  }
+
+  /** Whether a tag is among those that its repository lists; not if it cannot be listed. */
+  boolean lists(String repository, String tag) {
+    return listed.computeIfAbsent(repository, this::tags).contains(tag);
+  }
+
+  private Set<String> tags(String repository) {
+    try {
+      return Set.copyOf(target.tags(repository).names());
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
+      return Set.of(); // Each tag is asked for, and tells what is the matter.
+    }
+  }
+
+  /**
+   * What there is under a name; null for nothing.
+   *
+   * @param platforms those of an index that matter; empty for all
+   */
+  @Nullable There find(String repository, String name, List<Platform> platforms) {
+    if (depth != Planner.Depth.SIZES) {
+      return target
+          .resolve(repository, name)
+          .map(descriptor -> new There(descriptor, null))
+          .orElse(null);
+    }
+    Manifest top;
+    try {
+      top = target.manifest(repository, name);
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return null;
+      }
+      throw e;
+    }
+    try {
+      return new There(top.descriptor(), Closure.load(target, repository, top, platforms));
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return new There(top.descriptor(), null);
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * Whether the children that are wanted of an index are there. Without a filter they are, unless
+   * there was one when it was put there.
+   *
+   * @param mayBePart whether there was; asked when it matters
+   */
+  boolean isWhole(
+      String repository,
+      String name,
+      There there,
+      List<Platform> platforms,
+      BooleanSupplier mayBePart) {
+    if (depth == Planner.Depth.SIZES) {
+      return there.closure() != null;
+    }
+    if (depth == Planner.Depth.CONTENT) {
+      return holdsAll(repository, name, platforms);
+    }
+    if (!MediaTypes.isIndex(there.descriptor().mediaType())
+        || platforms.isEmpty() && !mayBePart.getAsBoolean()) {
+      return true;
+    }
+    Manifest index = target.manifest(repository, there.descriptor().digest().toString());
+    return Closure.wanted(index, platforms).stream()
+        .filter(Descriptor::isManifest)
+        .allMatch(child -> target.resolve(repository, child.digest().toString()).isPresent());
+  }
+
+  private boolean holdsAll(String repository, String name, List<Platform> platforms) {
+    try {
+      Manifest top = target.manifest(repository, name);
+      return Closure.load(target, repository, top, platforms).blobs().stream()
+          .allMatch(
+              blob ->
+                  held.computeIfAbsent(
+                      repository + "@" + blob.digest(), key -> target.hasBlob(repository, blob)));
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return false;
+      }
+      throw e;
+    }
+  }
+
+  /** Whether a referrer that is there is also found from its subject, if it has one. */
+  boolean isAttached(String repository, @Nullable Digest subject, Digest digest) {
+    return subject == null || attachments.isListed(repository, subject, digest);
+  }
+}

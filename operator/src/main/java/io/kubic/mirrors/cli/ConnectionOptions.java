@@ -2,7 +2,6 @@ package io.kubic.mirrors.cli;
 
 import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
-import io.kubic.mirrors.oci.Quota;
 import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.registry.Connection;
 import io.kubic.mirrors.oci.registry.Credentials;
@@ -20,11 +19,9 @@ import java.nio.file.Path;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -116,15 +113,6 @@ final class ConnectionOptions implements AutoCloseable {
    */
   RegistryClient source(MirrorListSpec.Source source, MirrorListSpec.Retry retry) {
     return transport().connect(sourceConnection(source, retry));
-  }
-
-  /** What each registry told of its limits to any of its clients, which share them. */
-  static Function<String, Optional<Quota>> quotas(Collection<RegistryClient> clients) {
-    return registry ->
-        clients.stream()
-            .filter(client -> client.name().equals(registry))
-            .findFirst()
-            .flatMap(RegistryClient::quota);
   }
 
   /**

@@ -13,7 +13,6 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.list.Selector;
 import io.kubic.mirrors.oci.layout.Checkpoint;
 import io.kubic.mirrors.oci.layout.Disk;
-import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.sync.Report;
 import io.kubic.mirrors.sync.Termination;
 import java.nio.file.Path;
@@ -24,10 +23,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -179,16 +176,14 @@ final class ExportCommand implements Callable<Integer> {
             volumeBytes(),
             allowPartial,
             farSide.extras(wanted, BundleFiles.text(file), signKey != null));
-    Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();
-    Function<MirrorListSpec.Source, RegistryClient> client =
-        source -> clients.computeIfAbsent(source, s -> open.source(s, what.retry()));
+    SourceClients clients = new SourceClients(open, what);
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Export export =
           new Export(
               String.valueOf(wanted.getMetadata().getName()),
               what,
               order,
-              client,
+              clients::of,
               executor,
               clock(System.getenv("SOURCE_DATE_EPOCH")),
               Export::usableSpace,
@@ -198,7 +193,7 @@ final class ExportCommand implements Callable<Integer> {
           export.run(
               () -> {
                 Selection selection =
-                    selector.select(source -> new RegistryCatalog(client.apply(source)), executor);
+                    selector.select(source -> new RegistryCatalog(clients.of(source)), executor);
                 if (selection.isRefused()) {
                   throw new CommandException(
                       ExitCode.REFUSED, selection.problems().getFirst().message());
@@ -218,12 +213,8 @@ final class ExportCommand implements Callable<Integer> {
       RunOutput output,
       Export.Result result,
       @Nullable Selection selection,
-      Map<MirrorListSpec.Source, RegistryClient> clients) {
-    Report report =
-        Report.of(
-            result.outcomes(),
-            clients.values().stream().mapToLong(RegistryClient::requests).sum(),
-            result.complete());
+      SourceClients clients) {
+    Report report = Report.of(result.outcomes(), clients.requests(), result.complete());
     Bundle bundle = result.bundle();
     Map<String, Object> more = new LinkedHashMap<>();
     if (bundle != null && result.checksum() != null) {
@@ -252,7 +243,7 @@ final class ExportCommand implements Callable<Integer> {
     Termination ended =
         report
             .termination(result.plan(), selection == null ? List.of() : selection.sources(), null)
-            .withQuotas(ConnectionOptions.quotas(clients.values()));
+            .withQuotas(clients.quotas());
     output.terminate(
         bundle == null || result.checksum() == null
             ? ended

@@ -25,11 +25,8 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -139,24 +136,19 @@ final class PlanCommand implements Callable<Integer> {
       if (target != null) {
         target.ping();
       }
-      Map<List<String>, RegistryClient> clients = new LinkedHashMap<>();
-      for (MirrorListSpec.Source source : list.sources()) {
-        clients.put(key(source), open.source(source, list.retry()));
-      }
+      SourceClients clients = new SourceClients(open, list);
       Selection selection =
           lock.find(list, target, open)
               .map(locked -> locked.select(list))
               .orElseGet(
                   () ->
-                      selector.select(
-                          source -> new RegistryCatalog(client(clients, source)), executor));
+                      selector.select(source -> new RegistryCatalog(clients.of(source)), executor));
       if (selection.isRefused()) {
         selection.problems().forEach(this::tell);
         return ExitCode.REFUSED;
       }
-      long listing = requests(clients.values());
-      Planner planner =
-          new Planner(list, source -> client(clients, source), target, depth(), executor);
+      long listing = clients.requests();
+      Planner planner = new Planner(list, clients::of, target, depth(), executor);
       Plan plan;
       List<SelectedImage> images;
       if (target == null) {
@@ -184,7 +176,7 @@ final class PlanCommand implements Callable<Integer> {
       PlanTable.Cost cost =
           new PlanTable.Cost(
               listing,
-              requests(clients.values()) - listing,
+              clients.requests() - listing,
               target == null ? 0 : target.requests(),
               Duration.ofNanos(System.nanoTime() - start));
       print(plan, images, selection, cost, list, perSecond);
@@ -260,19 +252,6 @@ final class PlanCommand implements Callable<Integer> {
       return ExitCode.UNAVAILABLE;
     }
     return plan.complete() ? ExitCode.OK : ExitCode.FAILED;
-  }
-
-  private static List<String> key(MirrorListSpec.Source source) {
-    return List.of(source.registry(), source.name());
-  }
-
-  private static RegistryClient client(
-      Map<List<String>, RegistryClient> clients, MirrorListSpec.Source source) {
-    return Optional.ofNullable(clients.get(key(source))).orElseThrow();
-  }
-
-  private static long requests(Collection<RegistryClient> clients) {
-    return clients.stream().mapToLong(RegistryClient::requests).sum();
   }
 
   private static Set<String> withoutTls(MirrorListSpec list) {

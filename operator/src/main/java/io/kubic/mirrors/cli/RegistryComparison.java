@@ -12,13 +12,9 @@ import io.kubic.mirrors.sync.Plan;
 import io.kubic.mirrors.sync.Planner;
 import java.io.PrintWriter;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.function.Function;
 import picocli.CommandLine;
 
 /**
@@ -47,20 +43,18 @@ record RegistryComparison(
     Selector selector = Selector.compile(list);
     RegistryClient target = open.target(host, list);
     target.ping();
-    Map<MirrorListSpec.Source, RegistryClient> clients = new LinkedHashMap<>();
-    list.sources().forEach(source -> clients.put(source, open.source(source, list.retry())));
-    Function<MirrorListSpec.Source, RegistryClient> client =
-        source -> Optional.ofNullable(clients.get(source)).orElseThrow();
+    SourceClients clients = new SourceClients(open, list);
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Selection selection =
           lock.find(list, target, open)
               .map(locked -> locked.select(list))
               .orElseGet(
                   () ->
-                      selector.select(
-                          source -> new RegistryCatalog(client.apply(source)), executor));
+                      selector.select(source -> new RegistryCatalog(clients.of(source)), executor));
       Plan plan =
-          new Planner(list, client, target, Planner.Depth.SIZES, executor).plan(selection).plan();
+          new Planner(list, clients::of, target, Planner.Depth.SIZES, executor)
+              .plan(selection)
+              .plan();
       RegistryComparison found = of(plan);
       plan.problems()
           .forEach(

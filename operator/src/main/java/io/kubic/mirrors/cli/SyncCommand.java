@@ -30,7 +30,6 @@ import java.time.Clock;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -194,10 +193,7 @@ final class SyncCommand implements Callable<Integer> {
     RegistryClient target = open.target(to, wanted);
     target.ping();
     open.shareSources(shard().count());
-    Map<MirrorListSpec.Source, RegistryClient> clients = new ConcurrentHashMap<>();
-    for (MirrorListSpec.Source source : wanted.sources()) {
-      clients.put(source, open.source(source, wanted.retry()));
-    }
+    SourceClients clients = new SourceClients(open, wanted);
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       Selection selection =
           lock.find(wanted, target, open)
@@ -205,8 +201,7 @@ final class SyncCommand implements Callable<Integer> {
               .orElseGet(
                   () ->
                       selector.select(
-                          source ->
-                              new Part(source, client(clients, source), wanted.layout(), shard()),
+                          source -> new Part(source, clients.of(source), wanted.layout(), shard()),
                           executor));
       if (selection.isRefused()) {
         return refuse(selection.problems().getFirst().message());
@@ -214,7 +209,7 @@ final class SyncCommand implements Callable<Integer> {
       Planner planner =
           new Planner(
               wanted,
-              source -> client(clients, source),
+              clients::of,
               target,
               recheck ? Planner.Depth.CONTENT : Planner.Depth.COPIES,
               executor);
@@ -251,13 +246,7 @@ final class SyncCommand implements Callable<Integer> {
       plan.problems().forEach(this::warn);
       SyncRun.Done done;
       try (Progress progress = progress(plan, planned.work().size(), copier)) {
-        done =
-            engine.run(
-                planned,
-                progress::done,
-                () ->
-                    target.requests()
-                        + clients.values().stream().mapToLong(RegistryClient::requests).sum());
+        done = engine.run(planned, progress::done, () -> target.requests() + clients.requests());
       }
       done.problems().forEach(this::warn);
       show(done);
@@ -265,7 +254,7 @@ final class SyncCommand implements Callable<Integer> {
           done.report()
               .termination(plan, selection.sources(), done.reportRef())
               .withLock(done.lockRef())
-              .withQuotas(ConnectionOptions.quotas(clients.values())));
+              .withQuotas(clients.quotas()));
       return exitCode(done.report(), selection);
     }
   }
@@ -360,15 +349,6 @@ final class SyncCommand implements Callable<Integer> {
             && !selection.problems().isEmpty()
             && selection.problems().stream().allMatch(p -> p.reason().isUnavailable());
     return nothing ? ExitCode.UNAVAILABLE : ExitCode.FAILED;
-  }
-
-  private static RegistryClient client(
-      Map<MirrorListSpec.Source, RegistryClient> clients, MirrorListSpec.Source source) {
-    RegistryClient client = clients.get(source);
-    if (client == null) {
-      throw new IllegalStateException("no client for " + source.registry());
-    }
-    return client;
   }
 
   private int refuse(String why) {

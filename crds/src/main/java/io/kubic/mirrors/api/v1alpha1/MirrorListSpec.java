@@ -15,7 +15,6 @@ import io.fabric8.kubernetes.api.model.ResourceRequirements;
 import io.fabric8.kubernetes.api.model.Toleration;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** What a user wants mirrored. */
@@ -161,12 +160,6 @@ public record MirrorListSpec(
       includeReferrers = includeReferrers == null || includeReferrers;
       tls = tls == null ? new Tls(null, null, null, null) : tls;
       limits = limits == null ? new Limits(null, null, null, null, null) : limits;
-    }
-
-    /** Of what tells the sources of a list apart; that of 10,000 images would take long. */
-    @Override
-    public int hashCode() {
-      return Objects.hash(registry, name);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.kubic.mirrors;
 
 import io.kubic.mirrors.cli.CommandLines;
+import io.kubic.mirrors.ops.Carriers;
 import io.kubic.mirrors.ops.Exit;
 import io.kubic.mirrors.ops.Logging;
 
@@ -10,6 +11,10 @@ public final class Main {
 
   public static void main(String[] args) {
     Logging.configure();
+    if (args.length > 0 && args[0].equals("sync")) {
+      // It asks before it copies; SyncCommand says when there is enough to copy.
+      Carriers.few();
+    }
     int code = CommandLines.create(args).execute(args);
     Exit.quickly(code);
     System.exit(code);

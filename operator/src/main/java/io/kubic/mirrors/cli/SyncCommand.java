@@ -14,6 +14,7 @@ import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.registry.RegistryClient;
+import io.kubic.mirrors.ops.Carriers;
 import io.kubic.mirrors.sync.Copier;
 import io.kubic.mirrors.sync.Outcome;
 import io.kubic.mirrors.sync.Plan;
@@ -52,6 +53,9 @@ final class SyncCommand implements Callable<Integer> {
 
   /** Less than the 30 s that Kubernetes gives a pod between SIGTERM and SIGKILL. */
   private static final long GRACE_SECONDS = 20;
+
+  /** Bytes that keep every processor busy for longer than it takes to say so. */
+  private static final long MUCH = 1L << 30;
 
   enum Output {
     text,
@@ -244,6 +248,9 @@ final class SyncCommand implements Callable<Integer> {
             .println(json(Map.of("hash", plan.hash(), "plan", plan.planned())));
       }
       plan.problems().forEach(this::warn);
+      if (plan.totals().bytesToTransfer() >= MUCH) {
+        Carriers.all();
+      }
       SyncRun.Done done;
       try (Progress progress = progress(plan, planned.work().size(), copier)) {
         done = engine.run(planned, progress::done, () -> target.requests() + clients.requests());

@@ -89,10 +89,4 @@ public final class RegistryException extends RuntimeException {
   public RegistryException asFinal() {
     return new RegistryException(reason, object, problem, getCause(), retryAfter, attempts, true);
   }
-
-  /** The same failure under another reason or object, as seen from a larger piece of work. */
-  public RegistryException as(Reason other, String otherObject) {
-    return new RegistryException(
-        other, otherObject, problem, getCause(), retryAfter, attempts, fatal);
-  }
 }

@@ -74,9 +74,7 @@ final class Wire {
             .connectionPool(transport.pool(connection))
             .connectTimeout(
                 timeout.compareTo(Duration.ofSeconds(30)) > 0 ? Duration.ofSeconds(30) : timeout)
-            // A call has a deadline, and a large body a StallWatch: a timer for each read would be
-            // one
-            // more.
+            // A call has a deadline, a large body a StallWatch: timers for each read come on top.
             .readTimeout(Duration.ZERO)
             .writeTimeout(Duration.ZERO)
             .proxySelector(new ProxyChoice(connection.proxies()))

@@ -113,11 +113,24 @@ public final class ResourceFile {
           case "name" -> metadata.setName(field.getValue().asText());
           case "namespace" -> metadata.setNamespace(field.getValue().asText());
           default -> {
-            return PLAIN.treeToValue(tree, ObjectMeta.class);
+            return whole(parser, tree);
           }
         }
       }
-      return tree.isObject() ? metadata : PLAIN.treeToValue(tree, ObjectMeta.class);
+      return tree.isObject() ? metadata : whole(parser, tree);
+    }
+
+    /** The class keeps what it does not know, where others refuse it. */
+    private static ObjectMeta whole(JsonParser parser, JsonNode tree) throws IOException {
+      ObjectMeta metadata = PLAIN.treeToValue(tree, ObjectMeta.class);
+      for (String unknown : metadata.getAdditionalProperties().keySet()) {
+        throw UnrecognizedPropertyException.from(
+            parser,
+            ObjectMeta.class,
+            unknown,
+            List.of("annotations", "labels", "name", "namespace"));
+      }
+      return metadata;
     }
   }
 

@@ -81,6 +81,11 @@ class ResourceFileTest {
     assertThatThrownBy(() -> metadata("{name: {a: b}}"))
         .isInstanceOf(InvalidSpecException.class)
         .hasMessageStartingWith("l.yaml: metadata.name: ");
+    assertThatThrownBy(() -> metadata("{nome: kubic}"))
+        .isInstanceOf(InvalidSpecException.class)
+        .hasMessage(
+            "l.yaml: metadata.nome: no such field; known here: annotations, labels, name,"
+                + " namespace");
     assertThatThrownBy(() -> metadata("kubic"))
         .isInstanceOf(InvalidSpecException.class)
         .hasMessageStartingWith("l.yaml: metadata: ");

@@ -1,8 +1,13 @@
 package io.kubic.mirrors;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** A JVM of its own, with the classes of the tests: for what ends, or is to have little memory. */
 public final class Jvm {
@@ -21,5 +26,20 @@ public final class Jvm {
             System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
             main));
     return command;
+  }
+
+  /** What became of a process; its output is both streams. */
+  public record Ended(int code, String out) {}
+
+  /** Runs a command to its end, which is to come within a minute. */
+  public static Ended run(List<String> command) throws IOException, InterruptedException {
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    try {
+      String out = new String(process.getInputStream().readAllBytes(), UTF_8);
+      assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      return new Ended(process.exitValue(), out);
+    } finally {
+      process.destroyForcibly();
+    }
   }
 }

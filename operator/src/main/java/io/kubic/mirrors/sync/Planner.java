@@ -215,8 +215,7 @@ public final class Planner {
   public Result plan(Selection selection) {
     return plan(
         selection,
-        () -> new Ledgers.View(Ledger.empty(""), List.of(), List.of(), false),
-        RandomGenerator.getDefault());
+        new Known(Map.of(), () -> new Ledgers.View(Ledger.empty(""), List.of(), List.of(), false)));
   }
 
   /**
@@ -226,12 +225,16 @@ public final class Planner {
    * @param random chooses the tags that are looked at though a ledger knows them
    */
   Result plan(Selection selection, Supplier<Ledgers.View> ledgers, RandomGenerator random) {
-    Known known =
+    return plan(
+        selection,
         new Known(
             spec.compare() == MirrorListSpec.Compare.Ledger && depth == Depth.COPIES
                 ? ledgers.get().believable(random)
                 : Map.of(),
-            ledgers);
+            ledgers));
+  }
+
+  private Result plan(Selection selection, Known known) {
     selection.companions().forEach(companions::listed);
     Set<Key> seen = new HashSet<>();
     List<Wanted> wanted =

@@ -1,12 +1,10 @@
 package io.kubic.mirrors.ops;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.Jvm;
 import java.lang.management.ManagementFactory;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import jdk.management.VirtualThreadSchedulerMXBean;
 import org.junit.jupiter.api.Test;
 
@@ -34,14 +32,9 @@ class CarriersTest {
     List<String> command =
         Jvm.command(List.of("-XX:ActiveProcessorCount=6", option), Program.class.getName());
     command.addAll(List.of(arguments));
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    try {
-      String out = new String(process.getInputStream().readAllBytes(), UTF_8);
-      assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-      return out;
-    } finally {
-      process.destroyForcibly();
-    }
+    Jvm.Ended ended = Jvm.run(command);
+    assertThat(ended.code()).as(ended.out()).isZero();
+    return ended.out();
   }
 
   @Test

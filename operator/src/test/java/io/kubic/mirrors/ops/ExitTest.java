@@ -3,10 +3,10 @@ package io.kubic.mirrors.ops;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.Jvm;
+import io.kubic.mirrors.Jvm.Ended;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** Each in a process of its own, which is the thing that ends. */
@@ -51,19 +51,9 @@ class ExitTest {
     }
   }
 
-  private record Ended(int code, String out) {}
-
   private static Ended run(Class<?> program, String... options)
       throws IOException, InterruptedException {
-    List<String> command = Jvm.command(List.of(options), program.getName());
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    try {
-      String out = new String(process.getInputStream().readAllBytes());
-      assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-      return new Ended(process.exitValue(), out);
-    } finally {
-      process.destroyForcibly();
-    }
+    return Jvm.run(Jvm.command(List.of(options), program.getName()));
   }
 
   @Test

@@ -123,11 +123,12 @@ public final class ResourceFile {
     /** The class keeps what it does not know, where others refuse it. */
     private static ObjectMeta whole(JsonParser parser, JsonNode tree) throws IOException {
       ObjectMeta metadata = PLAIN.treeToValue(tree, ObjectMeta.class);
-      for (String unknown : metadata.getAdditionalProperties().keySet()) {
+      Map<String, Object> unknown = metadata.getAdditionalProperties();
+      if (!unknown.isEmpty()) {
         throw UnrecognizedPropertyException.from(
             parser,
             ObjectMeta.class,
-            unknown,
+            unknown.keySet().iterator().next(),
             List.of("annotations", "labels", "name", "namespace"));
       }
       return metadata;

@@ -196,8 +196,7 @@ public final class S3Bucket implements Bucket {
         buffered(
             () -> {
               byte[] bytes = new byte[(int) blob.size()];
-              put(name, bytes, next(in, bytes, 0, blob, verifier));
-              content.passed(blob.size());
+              put(name, bytes, next(in, bytes, 0, blob, verifier, content));
             });
       } else {
         parts(name, blob, in, verifier, content);
@@ -246,9 +245,8 @@ public final class S3Bucket implements Bucket {
         buffered(
             () -> {
               byte[] bytes = new byte[(int) Math.min(size, blob.size() - from)];
-              int length = next(in, bytes, from, blob, verifier);
+              int length = next(in, bytes, from, blob, verifier, content);
               parts.add(part(name, upload, number, bytes, length));
-              content.passed(length);
             });
       }
       var _ =
@@ -290,9 +288,15 @@ public final class S3Bucket implements Bucket {
 
   /** Fills a buffer; the last one of a blob only if the whole blob is right. */
   private static int next(
-      InputStream in, byte[] bytes, long at, Descriptor blob, BlobVerifier verifier)
+      InputStream in,
+      byte[] bytes,
+      long at,
+      Descriptor blob,
+      BlobVerifier verifier,
+      BlobContent content)
       throws IOException {
     int length = in.readNBytes(bytes, 0, bytes.length);
+    content.passed(length);
     verifier.update(at, bytes, 0, length);
     boolean last = at + bytes.length == blob.size();
     if (length < bytes.length) {

@@ -32,9 +32,7 @@ final class BlobStream extends InputStream {
   private final Descriptor blob;
   private final String object;
   private long position;
-  private @Nullable Answer answer;
-  private @Nullable BufferedSource in;
-  private @Nullable StallWatch stall;
+  private @Nullable Open open;
   private int failures;
   private long lastFailedAt;
   private Instant windowStart;
@@ -42,6 +40,23 @@ final class BlobStream extends InputStream {
 
   /** Found after bytes had come that are to be handed out first. */
   private @Nullable RegistryException late;
+
+  /** A transfer under way. */
+  private record Open(Answer answer, BufferedSource in, StallWatch stall) {
+    int take(Taker taker, int taken, int most) throws IOException {
+      stall.enter();
+      try {
+        return taker.take(in, taken, most);
+      } finally {
+        stall.exit();
+      }
+    }
+
+    void close() {
+      stall.close();
+      answer.close();
+    }
+  }
 
   BlobStream(Wire wire, String repository, Descriptor blob, long offset) {
     this.wire = wire;
@@ -63,7 +78,7 @@ final class BlobStream extends InputStream {
   public int read(byte[] buffer, int offset, int length) {
     return length == 0
         ? 0
-        : read((open, taken, most) -> open.read(buffer, offset + taken, most), length);
+        : read((in, taken, most) -> in.read(buffer, offset + taken, most), length);
   }
 
   /**
@@ -73,7 +88,7 @@ final class BlobStream extends InputStream {
    * @return how many; negative at the end
    */
   int moveTo(Buffer buffer, int most) {
-    return read((open, taken, left) -> (int) open.read(buffer, left), most);
+    return read((in, taken, left) -> (int) in.read(buffer, left), most);
   }
 
   /** Takes what is there, up to a number of bytes. */
@@ -83,7 +98,7 @@ final class BlobStream extends InputStream {
      * @param taken so many came before in the same read
      * @return how many it were; negative at the end
      */
-    int take(BufferedSource open, int taken, int most) throws IOException;
+    int take(BufferedSource in, int taken, int most) throws IOException;
   }
 
   private int read(Taker taker, int length) {
@@ -97,8 +112,8 @@ final class BlobStream extends InputStream {
           late = null;
           throw found;
         }
-        BufferedSource open = open();
-        int count = fill(open, taker, (int) Math.min(length, blob.size() - position));
+        Open now = open();
+        int count = fill(now, taker, (int) Math.min(length, blob.size() - position));
         if (count < 0) {
           throw new RegistryException(
               Reason.ConnectionFailed,
@@ -107,7 +122,7 @@ final class BlobStream extends InputStream {
         }
         position += count;
         if (position == blob.size()) {
-          end(open);
+          end(now);
         } else if (late == null) {
           late = watch(count);
         }
@@ -121,11 +136,11 @@ final class BlobStream extends InputStream {
   }
 
   /** One read, and more of them as long as whole segments come: fewer steps for each byte. */
-  private int fill(BufferedSource open, Taker taker, int length) throws IOException {
-    int count = take(open, taker, 0, length);
+  private int fill(Open now, Taker taker, int length) throws IOException {
+    int count = now.take(taker, 0, length);
     for (int last = count; last == SEGMENT && count < length; count += Math.max(0, last)) {
       try {
-        last = take(open, taker, count, Math.min(SEGMENT, length - count));
+        last = now.take(taker, count, Math.min(SEGMENT, length - count));
       } catch (IOException e) {
         late = broken(e);
         break;
@@ -134,68 +149,49 @@ final class BlobStream extends InputStream {
     return count;
   }
 
-  private int take(BufferedSource open, Taker taker, int taken, int most) throws IOException {
-    StallWatch watch = stall;
-    if (watch == null) {
-      throw new IllegalStateException("read before it was opened");
-    }
-    watch.enter();
-    try {
-      return taker.take(open, taken, most);
-    } finally {
-      watch.exit();
-    }
-  }
-
   private RegistryException broken(IOException e) {
     if (Thread.currentThread().isInterrupted()) {
       return Gate.cancelled(object);
     }
-    Answer open = answer;
-    if (open == null) {
+    Open now = open;
+    if (now == null) {
       return new RegistryException(Reason.ConnectionFailed, object, "the transfer broke", e);
     }
-    StallWatch watch = stall;
-    return watch != null && watch.hasStalled()
+    return now.stall().hasStalled()
         ? new RegistryException(
             Reason.Stalled,
             object,
             "no byte in " + wire.connection().retry().stallTimeout().toSeconds() + " s",
             e)
-        : Failures.of(e, open.url(), object);
+        : Failures.of(e, now.answer().url(), object);
   }
 
-  private BufferedSource open() throws IOException {
-    BufferedSource open = in;
-    if (open != null) {
-      return open;
+  private Open open() throws IOException {
+    Open known = open;
+    if (known != null) {
+      return known;
     }
-    Answer fresh = ask(position);
-    answer = fresh;
-    StallWatch watch =
-        new StallWatch(wire.transport(), wire.connection().retry().stallTimeout(), fresh::cancel);
-    watch.start();
-    stall = watch;
-    open = fresh.response().body().source();
+    Answer answer = ask(position);
+    StallWatch stall =
+        new StallWatch(wire.transport(), wire.connection().retry().stallTimeout(), answer::cancel);
+    stall.start();
+    Open fresh = new Open(answer, answer.response().body().source(), stall);
+    open = fresh;
     windowStart = wire.transport().clock().instant();
     windowBytes = 0;
-    if (fresh.status() == 200 && position > 0) {
+    if (answer.status() == 200 && position > 0) {
       // The registry does not know ranges: what is known already passes by again.
-      skip(open, position);
+      skip(fresh, position);
     }
-    in = open;
-    return open;
+    return fresh;
   }
 
-  private void skip(BufferedSource open, long count) throws IOException {
+  private void skip(Open now, long count) throws IOException {
     Buffer passed = new Buffer();
     for (long left = count; left > 0; ) {
       int read =
-          take(
-              open,
-              (source, taken, most) -> (int) source.read(passed, most),
-              0,
-              (int) Math.min(SEGMENT, left));
+          now.take(
+              (in, taken, most) -> (int) in.read(passed, most), 0, (int) Math.min(SEGMENT, left));
       passed.clear();
       if (read < 0) {
         throw new RegistryException(
@@ -254,10 +250,10 @@ final class BlobStream extends InputStream {
   }
 
   /** The last byte is here: nothing may follow. */
-  private void end(BufferedSource open) {
+  private void end(Open now) {
     int more;
     try {
-      more = take(open, (source, taken, most) -> source.exhausted() ? -1 : most, 0, 1);
+      more = now.take((in, taken, most) -> in.exhausted() ? -1 : most, 0, 1);
     } catch (IOException e) {
       more = -1; // All that was promised is here.
     }
@@ -312,15 +308,10 @@ final class BlobStream extends InputStream {
 
   @Override
   public void close() {
-    in = null;
-    if (stall != null) {
-      stall.close();
-      stall = null;
-    }
-    Answer open = answer;
-    answer = null;
-    if (open != null) {
-      open.close();
+    Open now = open;
+    open = null;
+    if (now != null) {
+      now.close();
     }
   }
 }

@@ -34,9 +34,8 @@ final class StallWatch implements AutoCloseable {
     this.end = end;
   }
 
-  /** The body begins. */
+  /** The body begins; once. */
   synchronized void start() {
-    close();
     alarm = transport.after(interval, this::look);
   }
 

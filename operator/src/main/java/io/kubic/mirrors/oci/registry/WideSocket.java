@@ -9,12 +9,10 @@ import java.net.Socket;
 import java.net.SocketAddress;
 import java.net.SocketException;
 import java.net.SocketImpl;
-import java.net.SocketOption;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.SocketChannel;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -163,22 +161,6 @@ class WideSocket extends Socket {
     @Override
     protected void sendUrgentData(int data) throws IOException {
       throw new SocketException("no urgent data");
-    }
-
-    @Override
-    protected Set<SocketOption<?>> supportedOptions() {
-      SocketChannel known = channel;
-      return known == null ? Set.of() : known.supportedOptions();
-    }
-
-    @Override
-    protected <T> void setOption(SocketOption<T> name, T value) throws IOException {
-      var _ = channel().setOption(name, value);
-    }
-
-    @Override
-    protected <T> T getOption(SocketOption<T> name) throws IOException {
-      return channel().getOption(name);
     }
 
     @Override

@@ -77,7 +77,7 @@ class WideSocketTest {
       try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
         WideSocket socket = new WideSocket();
         socket.connect(server.getLocalSocketAddress(), 5000);
-        try (Socket peer = server.accept()) {
+        try (Socket _ = server.accept()) {
           CompletableFuture<Throwable> end = new CompletableFuture<>();
           Thread reader =
               kind.start(
@@ -87,7 +87,6 @@ class WideSocketTest {
                               () -> {
                                 var _ = socket.getInputStream().read();
                               })));
-          assertThat(peer.isConnected()).isTrue();
           Thread.sleep(50); // Before it reads it would find the same.
           socket.close();
           assertThat(end.get(30, TimeUnit.SECONDS)).isInstanceOf(SocketException.class);

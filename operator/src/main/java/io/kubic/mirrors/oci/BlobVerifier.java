@@ -60,6 +60,11 @@ public final class BlobVerifier {
     }
   }
 
+  /** How many bytes have passed, from the first one on. */
+  public long passed() {
+    return hashed;
+  }
+
   /** Whether every byte has passed, and the digest was right. */
   public boolean isComplete() {
     return hashed == blob.size();

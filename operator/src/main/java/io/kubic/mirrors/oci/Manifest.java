@@ -89,6 +89,14 @@ public final class Manifest {
     return parse(bytes, contentType, object, Digest.of(bytes));
   }
 
+  private static RegistryException schema1(String object) {
+    return new RegistryException(
+        Reason.UnsupportedMediaType,
+        object,
+        "is in Docker's schema 1 format, which current registries refuse; rebuild and push it with a"
+            + " current tool");
+  }
+
   /**
    * Reads a manifest that must have a digest.
    *
@@ -97,6 +105,11 @@ public final class Manifest {
    */
   public static Manifest parse(
       byte[] bytes, @Nullable String contentType, String object, Digest expected) {
+    String declared = contentType == null ? "" : MediaTypes.bare(contentType);
+    if (MediaTypes.isDockerSchema1(declared)) {
+      // Its digest leaves the signatures out, so it would never be that of the bytes.
+      throw schema1(object);
+    }
     Digest found = expected.same(bytes);
     if (!found.equals(expected)) {
       throw new RegistryException(
@@ -120,16 +133,9 @@ public final class Manifest {
       throw new RegistryException(
           Reason.MalformedResponse, object, "the manifest is no JSON object");
     }
-    String declared = contentType == null ? "" : MediaTypes.bare(contentType);
     String stated = root.path("mediaType").asText("");
-    if (MediaTypes.isDockerSchema1(declared)
-        || MediaTypes.isDockerSchema1(stated)
-        || root.path("schemaVersion").asInt() == 1) {
-      throw new RegistryException(
-          Reason.UnsupportedMediaType,
-          object,
-          "is in Docker's schema 1 format, which current registries refuse; rebuild and push it"
-              + " with a current tool");
+    if (MediaTypes.isDockerSchema1(stated) || root.path("schemaVersion").asInt() == 1) {
+      throw schema1(object);
     }
     String type = mediaType(declared, stated, root, object);
     if (!root.path("schemaVersion").isInt() || root.path("schemaVersion").asInt() != 2) {

@@ -63,6 +63,21 @@ class ManifestTest {
   }
 
   @Test
+  void schemaOneIsRefusedByNameAlsoWhereTheDigestLeavesItsSignaturesOut() {
+    byte[] bytes = "{\"schemaVersion\":1,\"fsLayers\":[],\"signatures\":[]}".getBytes(UTF_8);
+    RegistryException refused =
+        catchThrowableOfType(
+            RegistryException.class,
+            () ->
+                Manifest.parse(
+                    bytes,
+                    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+                    "app@digest",
+                    Digest.of("the payload".getBytes(UTF_8))));
+    assertThat(refused.reason()).isEqualTo(Reason.UnsupportedMediaType);
+  }
+
+  @Test
   void schemaOneIsRefusedByName() {
     String type = "application/vnd.docker.distribution.manifest.v1+prettyjws";
     RegistryException refused =

@@ -7,7 +7,6 @@ import io.kubic.mirrors.oci.Shown;
 import java.io.IOException;
 import java.io.InputStream;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.OptionalLong;
 import okio.Buffer;
 import okio.BufferedSource;
@@ -18,9 +17,6 @@ import org.jspecify.annotations.Nullable;
  * Ends at the descriptor's size; more bytes than that are a failure.
  */
 final class BlobStream extends InputStream {
-  /** Fewer bytes a second than this, for the whole stall timeout, is a stall. */
-  private static final long CRAWL = 1024;
-
   /** What Okio gives at once of a transfer that does not wait. */
   private static final int SEGMENT = 8 << 10;
 
@@ -35,8 +31,6 @@ final class BlobStream extends InputStream {
   private @Nullable Open open;
   private int failures;
   private long lastFailedAt;
-  private Instant windowStart;
-  private long windowBytes;
 
   /** Found after bytes had come that are to be handed out first. */
   private @Nullable RegistryException late;
@@ -44,11 +38,13 @@ final class BlobStream extends InputStream {
   /** A transfer under way. */
   private record Open(Answer answer, BufferedSource in, StallWatch stall) {
     int take(Taker taker, int taken, int most) throws IOException {
+      int count = 0;
       stall.enter();
       try {
-        return taker.take(in, taken, most);
+        count = taker.take(in, taken, most);
+        return count;
       } finally {
-        stall.exit();
+        stall.exit(count);
       }
     }
 
@@ -65,7 +61,6 @@ final class BlobStream extends InputStream {
     this.object = wire.name() + "/" + repository + "@" + blob.digest();
     this.position = offset;
     this.lastFailedAt = offset;
-    this.windowStart = wire.transport().clock().instant();
   }
 
   @Override
@@ -123,8 +118,6 @@ final class BlobStream extends InputStream {
         position += count;
         if (position == blob.size()) {
           end(now);
-        } else if (late == null) {
-          late = watch(count);
         }
         return count;
       } catch (IOException e) {
@@ -157,11 +150,16 @@ final class BlobStream extends InputStream {
     if (now == null) {
       return new RegistryException(Reason.ConnectionFailed, object, "the transfer broke", e);
     }
-    return now.stall().hasStalled()
+    OptionalLong stalled = now.stall().stalled();
+    return stalled.isPresent()
         ? new RegistryException(
             Reason.Stalled,
             object,
-            "no byte in " + wire.connection().retry().stallTimeout().toSeconds() + " s",
+            "moved "
+                + stalled.getAsLong()
+                + " bytes in "
+                + wire.connection().retry().stallTimeout().toSeconds()
+                + " s",
             e)
         : Failures.of(e, now.answer().url(), object);
   }
@@ -177,8 +175,6 @@ final class BlobStream extends InputStream {
     stall.start();
     Open fresh = new Open(answer, answer.response().body().source(), stall);
     open = fresh;
-    windowStart = wire.transport().clock().instant();
-    windowBytes = 0;
     if (answer.status() == 200 && position > 0) {
       // The registry does not know ranges: what is known already passes by again.
       skip(fresh, position);
@@ -198,10 +194,6 @@ final class BlobStream extends InputStream {
             Reason.ConnectionFailed, object, "the transfer ended before it got to what is missing");
       }
       left -= read;
-      RegistryException found = watch(read);
-      if (found != null) {
-        throw found;
-      }
     }
   }
 
@@ -265,30 +257,6 @@ final class BlobStream extends InputStream {
               "is longer than the " + blob.size() + " bytes promised")
           .asFinal();
     }
-  }
-
-  /** What has become of a transfer; null while it moves. */
-  private @Nullable RegistryException watch(int count) {
-    windowBytes += count;
-    if (windowBytes >= 1 << 20) {
-      windowBytes = 0;
-      windowStart = wire.transport().clock().instant();
-      return null;
-    }
-    Duration timeout = wire.connection().retry().stallTimeout();
-    Duration window = Duration.between(windowStart, wire.transport().clock().instant());
-    if (window.compareTo(timeout) > 0) {
-      if (windowBytes < CRAWL * Math.max(1, window.toSeconds())) {
-        close();
-        return new RegistryException(
-            Reason.Stalled,
-            object,
-            "moved " + windowBytes + " bytes in " + window.toSeconds() + " s");
-      }
-      windowBytes = 0;
-      windowStart = wire.transport().clock().instant();
-    }
-    return null;
   }
 
   private void recover(RegistryException e) {

@@ -360,7 +360,7 @@ final class Gate {
   /**
    * A pull, which takes one from the quota, or is refused when only what is others' is left of it.
    * The first one goes alone, since only its answer tells whether there is a quota: a crowd that
-   * sets out together would have spent it by then.
+   * sets out together would have spent it by then. Waits for a new quota if it is near.
    *
    * @throws RegistryException RateLimited; Cancelled; what the pull throws
    */
@@ -386,13 +386,26 @@ final class Gate {
 
   /** The registry's next answer corrects the count. */
   void spend(String object) {
+    Duration wait = take(object, patience);
+    if (wait.isPositive()) {
+      rest(wait, object);
+      var _ = take(object, Duration.ZERO);
+    }
+  }
+
+  /** Takes one from the quota, or tells how long it takes until there is a new one. */
+  private Duration take(String object, Duration most) {
     lock.lock();
     try {
       int left = remaining().orElse(-1);
       if (left < 0) {
-        return;
+        return Duration.ZERO;
       }
       if (left <= limits.minRemaining()) {
+        Duration wait = Duration.between(clock.instant(), remainingUntil);
+        if (wait.compareTo(most) <= 0) {
+          return wait;
+        }
         throw new RegistryException(
                 Reason.RateLimited,
                 object,
@@ -403,6 +416,7 @@ final class Gate {
             .asFinal();
       }
       remaining = left - 1;
+      return Duration.ZERO;
     } finally {
       lock.unlock();
     }

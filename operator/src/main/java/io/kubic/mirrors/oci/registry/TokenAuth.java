@@ -36,6 +36,10 @@ final class TokenAuth {
   private static final int MAX_TOKEN_LENGTH = 64 << 10;
 
   private static final int MAX_TOKENS = 2000;
+
+  /** What all services of a cluster share is nobody's domain. */
+  private static final String CLUSTER_DOMAIN = "cluster.local";
+
   private static final Duration ASSUMED_LIFE = Duration.ofSeconds(60);
   private static final Duration LONGEST_LIFE = Duration.ofHours(1);
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -178,7 +182,9 @@ final class TokenAuth {
         return true;
       }
       String domain = own.topPrivateDomain();
-      if (domain != null && domain.equals(realm.topPrivateDomain())) {
+      if (domain != null
+          && !domain.equals(CLUSTER_DOMAIN)
+          && domain.equals(realm.topPrivateDomain())) {
         return true;
       }
     }

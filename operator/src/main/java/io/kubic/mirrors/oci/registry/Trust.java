@@ -130,6 +130,11 @@ public record Trust(
     return new Trust(all, client, insecure);
   }
 
+  /** The same, showing nothing of ours. */
+  Trust withoutClient() {
+    return new Trust(authorities, null, insecure);
+  }
+
   /** For clients that take one. */
   public X509TrustManager trustManager() {
     if (insecure) {

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.Objects;
+import java.util.OptionalLong;
 import okhttp3.MediaType;
 import okhttp3.RequestBody;
 import okio.Buffer;
@@ -66,18 +67,10 @@ final class UploadBody extends RequestBody {
     this.sent = sent;
   }
 
-  /** Whether the target took nothing for too long. */
-  boolean hasStalled() {
+  /** How few bytes the target took, if that is why the watch has ended the call. */
+  OptionalLong stalled() {
     StallWatch watch = stall;
-    return watch != null && watch.hasStalled();
-  }
-
-  long position() {
-    return position;
-  }
-
-  long furthest() {
-    return blob.size();
+    return watch == null ? OptionalLong.empty() : watch.stalled();
   }
 
   /** What went wrong at the source, as opposed to the target. */
@@ -98,13 +91,13 @@ final class UploadBody extends RequestBody {
         int count = read(step, passing, verifying);
         watch.enter();
         sink.write(passing, count);
-        watch.exit();
+        watch.exit(count);
         position += count;
         content.passed(count);
       }
       watch.enter();
       sink.flush();
-      watch.exit();
+      watch.exit(0);
     } finally {
       // OkHttp waits for an answer also where a target would not take the rest.
       sent.run();

@@ -200,9 +200,8 @@ final class Uploads {
           offset = 0;
         } else {
           location = progress.location();
-          offset = Math.min(progress.offset(), blob.size());
-          if (offset > body.furthest()) {
-            // It claims bytes that were never sent.
+          offset = progress.offset();
+          if (offset > verifier.passed()) {
             cancel(repository, location, object);
             throw new RegistryException(
                 Reason.MalformedResponse, object, "the target claims more bytes than it got");

@@ -88,7 +88,13 @@ final class Wire {
     this.small = builder.build();
     // One connection for each transfer: HTTP/2's flow control makes large bodies slow.
     this.bulk = small.newBuilder().protocols(List.of(Protocol.HTTP_1_1)).build();
-    this.foreign = bulk.newBuilder().socketFactory(guard.sockets()).build();
+    OkHttpClient.Builder elsewhere = bulk.newBuilder().socketFactory(guard.sockets());
+    Trust trust = connection.trust();
+    if (trust.client() != null) {
+      // Our certificate is for the registry, like a password.
+      secure(elsewhere, trust.withoutClient());
+    }
+    this.foreign = elsewhere.build();
     this.auth = new TokenAuth(connection, this::askRealm, transport.clock());
   }
 
@@ -256,7 +262,9 @@ final class Wire {
       if (ask.body != null) {
         deadline.start(timeout);
       }
-      gate.quota(response.headers());
+      if (client != foreign) {
+        gate.quota(response.headers());
+      }
       return new Answer(response, permit, deadline, ask.object);
     } catch (IOException e) {
       deadline.callOff();
@@ -264,12 +272,15 @@ final class Wire {
         throw new RegistryException(
             Reason.Timeout, ask.object, "no answer from " + Failures.origin(url) + " in time", e);
       }
-      if (uploads != null && uploads.hasStalled() && !Thread.currentThread().isInterrupted()) {
+      OptionalLong stalled = uploads == null ? OptionalLong.empty() : uploads.stalled();
+      if (stalled.isPresent() && !Thread.currentThread().isInterrupted()) {
         throw new RegistryException(
             Reason.Stalled,
             ask.object,
             Failures.origin(url)
-                + " took no byte in "
+                + " took "
+                + stalled.getAsLong()
+                + " bytes in "
                 + connection.retry().stallTimeout().toSeconds()
                 + " s",
             e);

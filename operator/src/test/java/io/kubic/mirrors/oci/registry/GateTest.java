@@ -19,6 +19,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import okhttp3.Headers;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Test;
 
 class GateTest {
@@ -108,6 +109,25 @@ class GateTest {
     kept.quota(told("ratelimit-remaining", "100"));
     kept.spend("the quota is new");
     assertThat(kept.remaining()).hasValue(99);
+  }
+
+  @Test
+  void aNewQuotaThatIsNearIsWaitedFor() {
+    TestNetwork.Hurry hurry = new TestNetwork.Hurry();
+    Gate kept =
+        new Gate(
+            connection.withLimits(
+                new Connection.Limits(4, null, 5, Duration.ofMinutes(1), List.of())),
+            hurry,
+            hurry);
+    kept.quota(told("ratelimit-remaining", "5", "ratelimit-reset", "2"));
+    kept.spend("a");
+    assertThat(hurry.pauses)
+        .singleElement(InstanceOfAssertFactories.DURATION)
+        .isBetween(Duration.ofSeconds(1), Duration.ofSeconds(2));
+    kept.quota(told("ratelimit-remaining", "5", "ratelimit-reset", "21600"));
+    assertThatThrownBy(() -> kept.spend("b")).hasMessageContaining("5 pulls are left");
+    assertThat(hurry.pauses).hasSize(1);
   }
 
   @Test

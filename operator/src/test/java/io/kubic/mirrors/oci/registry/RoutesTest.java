@@ -103,7 +103,11 @@ class RoutesTest {
 
   /** What a server needs; it believes client certificates of the authority only. */
   private SSLContext serverContext() throws Exception {
-    CertifiedKey leaf = leaf(ca, HOST);
+    return serverContext(HOST);
+  }
+
+  private SSLContext serverContext(String host) throws Exception {
+    CertifiedKey leaf = leaf(ca, host);
     KeyStore keys = KeyStore.getInstance(KeyStore.getDefaultType());
     keys.load(null, null);
     keys.setKeyEntry("k", leaf.key(), new char[0], leaf.chain().toArray(new Certificate[0]));
@@ -171,6 +175,55 @@ class RoutesTest {
                         foreign.chainPem(), foreign.keyPem(), "tls.key"))))
         .isIn(Reason.Forbidden, Reason.TLSVerification, Reason.ConnectionFailed);
     assertThat(certificate.toString()).doesNotContain("PRIVATE");
+  }
+
+  @Test
+  void whereARegistryLeadsToNoCertificateOfOursIsShown() throws Exception {
+    HostileRegistry registry =
+        registry(
+            serverContext(), x -> x.asks("/v2/app/") && x.redirect("https://cdn.test/v2/app/x"));
+    List<Boolean> shown = new CopyOnWriteArrayList<>();
+    HostileRegistry elsewhere =
+        registry(
+            serverContext("cdn.test"),
+            x -> {
+              try {
+                shown.add(((SSLSocket) x.socket).getSession().getPeerCertificates().length > 0);
+              } catch (javax.net.ssl.SSLPeerUnverifiedException e) {
+                shown.add(false);
+              }
+              return x.respond(
+                  200,
+                  "Content-Type: " + MediaTypes.OCI_MANIFEST + "\r\n",
+                  new String(IMAGE, UTF_8));
+            });
+    network.name("cdn.test", "203.0.113.2");
+    network.at("203.0.113.1", registry.port()).at("203.0.113.2", elsewhere.port());
+    CertifiedKey ours = leaf(ca, "client.test");
+    assertThat(
+            fetch(secure(Trust.ClientCertificate.parse(ours.chainPem(), ours.keyPem(), "tls.key")))
+                .bytes())
+        .isEqualTo(IMAGE);
+    assertThat(shown).containsExactly(false);
+  }
+
+  @Test
+  void theQuotaOfAPlaceThatARegistryLeadsToIsNotTheRegistrys() {
+    HostileRegistry registry =
+        registry(null, x -> x.asks("/v2/app/") && x.redirect("http://cdn.test/v2/app/x"));
+    HostileRegistry elsewhere =
+        registry(
+            null,
+            x ->
+                x.respond(
+                    200,
+                    "RateLimit-Remaining: 0\r\nContent-Type: " + MediaTypes.OCI_MANIFEST + "\r\n",
+                    new String(IMAGE, UTF_8)));
+    network.name("cdn.test", "203.0.113.2");
+    network.at("203.0.113.1", registry.port()).at("203.0.113.2", elsewhere.port());
+    for (int i = 0; i < 2; i++) {
+      assertThat(fetch(plain()).bytes()).isEqualTo(IMAGE);
+    }
   }
 
   @Test

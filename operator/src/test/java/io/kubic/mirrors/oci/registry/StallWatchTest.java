@@ -26,7 +26,7 @@ class StallWatchTest {
 
   private void isLeftAlone() throws InterruptedException {
     assertThat(ended.await(TIMEOUT.toMillis() * 5, TimeUnit.MILLISECONDS)).isFalse();
-    assertThat(watch.hasStalled()).isFalse();
+    assertThat(watch.stalled()).isEmpty();
   }
 
   @Test
@@ -34,14 +34,37 @@ class StallWatchTest {
     watch.start();
     watch.enter();
     assertThat(ended.await(30, TimeUnit.SECONDS)).isTrue();
-    assertThat(watch.hasStalled()).isTrue();
+    assertThat(watch.stalled()).hasValue(0);
+  }
+
+  @Test
+  void aTrickleEndsTheCall() throws InterruptedException {
+    watch.start();
+    watch.enter();
+    while (!ended.await(10, TimeUnit.MILLISECONDS)) { // At most 100 bytes a second.
+      watch.exit(1);
+      watch.enter();
+    }
+    assertThat(watch.stalled()).isPresent();
+    assertThat(watch.stalled().getAsLong()).isBetween(1L, 60L);
+  }
+
+  @Test
+  void aTrickleThatTheOtherEndIsToBlameForIsOfNoConcern() throws InterruptedException {
+    watch.start();
+    for (int i = 0; i < 20; i++) {
+      watch.enter();
+      watch.exit(1);
+      Thread.sleep(TIMEOUT.toMillis() / 5); // The other end.
+    }
+    isLeftAlone();
   }
 
   @Test
   void timeBetweenTwoReadsIsOfNoConcern() throws InterruptedException {
     watch.start();
     watch.enter();
-    watch.exit();
+    watch.exit(1);
     isLeftAlone();
   }
 
@@ -50,12 +73,12 @@ class StallWatchTest {
     watch.start();
     watch.enter();
     for (long left = TIMEOUT.toMillis() * 5; left > 0; left--) {
-      Thread.sleep(1); // Bytes that come one by one, each in a fraction of the timeout.
-      watch.exit();
+      Thread.sleep(1); // A hundred bytes at once, each time in a fraction of the timeout.
+      watch.exit(100);
       watch.enter();
     }
-    watch.exit();
-    assertThat(watch.hasStalled()).isFalse();
+    watch.exit(-1);
+    assertThat(watch.stalled()).isEmpty();
   }
 
   @Test

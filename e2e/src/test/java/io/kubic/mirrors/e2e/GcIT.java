@@ -336,6 +336,71 @@ class GcIT {
     }
   }
 
+  @Test
+  void whatAListSelectsByItsDigestStaysThoughNoTagNamesIt(@TempDir Path directory)
+      throws Exception {
+    try (GatewayLab lab = lab(directory)) {
+      RandomGraph graph = new RandomGraph(lab, lab.client(), "graph");
+      graph.grow(new Random(1));
+      Files.writeString(directory.resolve("in-use"), "");
+      RandomGraph.Place chosen =
+          graph.unneeded(graph.needed(Set.of())).stream()
+              .filter(graph::isImage)
+              .findFirst()
+              .orElseThrow();
+      String source = "127.0.0.1:" + lab.backend;
+      RandomGraph.Place copy =
+          new RandomGraph.Place(
+              source.replace(':', '_') + "/" + chosen.repository(), chosen.digest());
+      synchronise(lab, source, chosen.repository() + "@" + chosen.digest());
+      assertThat(Collector.inFrontOfABucket(lab).path("deleted").asInt()).isPositive();
+      assertThat(graph.answer(copy)).isEqualTo(200);
+      // Another selection, with a tag: the digest is nobody's from now on.
+      String tag = graph.tags().getFirst();
+      synchronise(lab, source, tag);
+      Collector.inFrontOfABucket(lab);
+      assertThat(graph.answer(copy)).isEqualTo(404);
+    }
+  }
+
+  /** Copies an image of the registry itself by way of its gateway. */
+  private static void synchronise(GatewayLab lab, String source, String image) throws Exception {
+    Path list = lab.directory.resolve("list.yaml");
+    Files.writeString(
+        list,
+        """
+        apiVersion: mirrors.kubic.io/v1alpha1
+        kind: MirrorList
+        metadata: {name: pinned, namespace: it}
+        spec:
+          registryRef: {name: it}
+          sources:
+          - registry: "%s"
+            tls: {plainHTTP: true}
+            images: ["%s"]
+        """
+            .formatted(source, image));
+    Path out = lab.directory.resolve("sync.out");
+    int code =
+        new ProcessBuilder(
+                Lab.mirror(
+                    List.of(),
+                    "sync",
+                    "-f",
+                    list.toString(),
+                    "--to",
+                    lab.host(),
+                    "--authfile",
+                    lab.directory.resolve("auth.json").toString(),
+                    "--ca",
+                    lab.directory.resolve("ca.crt").toString()))
+            .redirectErrorStream(true)
+            .redirectOutput(out.toFile())
+            .start()
+            .waitFor();
+    assertThat(code).as(Files.readString(out)).isZero();
+  }
+
   private static GatewayLab lab(Path directory) throws Exception {
     GatewayLab lab = new GatewayLab(directory);
     Collector.login(lab);

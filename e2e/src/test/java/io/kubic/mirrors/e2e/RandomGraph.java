@@ -97,6 +97,24 @@ final class RandomGraph {
     return places().filter(place -> !needed.contains(place.digest)).toList();
   }
 
+  /** {@code repository:tag} of images, and not of indexes. */
+  List<String> tags() {
+    return tags.entrySet().stream()
+        .filter(tag -> manifests.get(tag.getValue()).type.equals(MANIFEST))
+        .map(Map.Entry::getKey)
+        .toList();
+  }
+
+  /** Whether it is an image, and no index. */
+  boolean isImage(Place place) {
+    return manifests.get(place.digest).type.equals(MANIFEST);
+  }
+
+  /** What a gateway says to somebody who pulls a manifest, also one that is not of this graph. */
+  int answer(Place place) throws Exception {
+    return get("/v2/" + place.repository + "/manifests/" + place.digest).statusCode();
+  }
+
   private Stream<Place> places() {
     return present.entrySet().stream()
         .flatMap(entry -> entry.getValue().stream().map(d -> new Place(entry.getKey(), d)));

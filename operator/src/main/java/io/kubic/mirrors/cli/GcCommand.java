@@ -4,6 +4,8 @@ import io.kubic.mirrors.api.v1alpha1.GoDuration;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.registry.RegistryClient;
+import io.kubic.mirrors.sync.Pins;
 import io.kubic.mirrors.upkeep.GarbageCollection;
 import io.kubic.mirrors.upkeep.RegistryProgram;
 import io.kubic.mirrors.upkeep.UpkeepException;
@@ -129,13 +131,15 @@ final class GcCommand implements Callable<Integer> {
         ScheduledExecutorService scheduler =
             Executors.newSingleThreadScheduledExecutor(
                 task -> Thread.ofPlatform().daemon().name("freeze").unstarted(task))) {
+      RegistryClient registry = used.target(host);
       GarbageCollection collection =
           new GarbageCollection(
-              used.target(host),
+              registry,
               fromProcess
                   ? RegistryProgram.ofProcess(Path.of("/proc"), binary, config, scheduler)
                   : new RegistryProgram(binary, config),
               options,
+              () -> Pins.of(registry),
               Clock.systemUTC(),
               line -> {
                 if (!connections.isQuiet()) {

@@ -2,7 +2,6 @@ package io.kubic.mirrors.sync;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.SelectedImage;
-import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
@@ -39,7 +38,8 @@ final class Companions {
   /** Held while a source is asked for the first time, so that it is asked once and not by all. */
   private final Map<List<String>, ReentrantLock> first = new ConcurrentHashMap<>();
 
-  private final Set<Selection.Problem> problems = ConcurrentHashMap.newKeySet();
+  /** Why nothing more is looked for in a repository. */
+  private final Map<Repository, RegistryException> failed = new ConcurrentHashMap<>();
 
   /**
    * Something attached.
@@ -57,16 +57,26 @@ final class Companions {
     this.byApi = byApi;
   }
 
-  /** What could not be looked for. */
-  Set<Selection.Problem> problems() {
-    return Set.copyOf(problems);
+  /** Why not everything attached to images of a repository is known; empty where it is. */
+  Optional<RegistryException> failure(Repository repository) {
+    return Optional.ofNullable(failed.get(repository));
+  }
+
+  /** What could not be looked for may be by now. */
+  void lookAgain() {
+    failed.values().removeIf(e -> e.reason().isTransient());
+  }
+
+  /** Whether a tag is one that attaches something to a digest. */
+  static boolean isTag(String tag) {
+    return tag.startsWith("sha256-") || tag.startsWith("sha512-");
   }
 
   /** A repository was listed anyway: it need not be listed again. */
   void listed(Repository repository, Collection<String> names) {
     Set<String> some = new HashSet<>();
     for (String tag : names) {
-      if (tag.startsWith("sha256-") || tag.startsWith("sha512-")) {
+      if (isTag(tag)) {
         some.add(tag);
       }
     }
@@ -116,8 +126,14 @@ final class Companions {
     Map<Digest, List<Descriptor>> known =
         asked.computeIfAbsent(repository, any -> new ConcurrentHashMap<>());
     List<Descriptor> answer = known.get(subject);
-    if (answer == null) {
-      answer = ask(source, repository, subject);
+    if (answer != null) {
+      return answer;
+    }
+    if (failed.containsKey(repository)) {
+      return List.of();
+    }
+    answer = ask(source, repository, subject);
+    if (!failed.containsKey(repository)) {
       known.put(subject, answer);
     }
     return answer;
@@ -150,10 +166,11 @@ final class Companions {
       MirrorListSpec.Source source, Repository repository, Digest subject) {
     try {
       Optional<List<Descriptor>> told = sources.apply(source).referrers(repository.path(), subject);
-      api.put(key(source), told.isPresent());
+      // One odd answer does not take away what others showed.
+      api.merge(key(source), told.isPresent(), Boolean::logicalOr);
       return told.orElse(List.of());
     } catch (RegistryException e) {
-      tell(repository, e);
+      fail(repository, e);
       return List.of();
     }
   }
@@ -164,27 +181,22 @@ final class Companions {
     if (known != null) {
       return known;
     }
+    if (failed.containsKey(repository)) {
+      return Set.of();
+    }
     try {
       listed(repository, sources.apply(source).tags(repository.path()).names());
     } catch (RegistryException e) {
-      tell(repository, e);
-      tags.put(repository, Set.of());
+      fail(repository, e);
     }
     return tags.getOrDefault(repository, Set.of());
   }
 
-  /** Signatures of what is copied cannot be found; the images themselves are not affected. */
-  private void tell(Repository repository, RegistryException e) {
+  private void fail(Repository repository, RegistryException e) {
     if (e.reason() == Reason.Cancelled) {
       throw e;
     }
-    problems.add(
-        new Selection.Problem(
-            repository.toString(),
-            e.reason(),
-            "signatures and attestations cannot be looked for: "
-                + e.problem()
-                + "; set includeReferrers: false if there are none"));
+    failed.putIfAbsent(repository, e);
   }
 
   private static List<String> key(MirrorListSpec.Source source) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Repository;
+import io.kubic.mirrors.oci.Shown;
 import io.kubic.mirrors.oci.Tag;
 import java.io.IOException;
 import java.time.DateTimeException;
@@ -17,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,8 +30,10 @@ import org.jspecify.annotations.Nullable;
  * @param entries by place, {@code repository:tag}
  * @param homes a repository that probably has a large blob, so that it can be mounted from there; a
  *     hint that costs one request when it is wrong
+ * @param pins what is selected by digest alone, {@code repository@digest}: no tag keeps it
  */
-record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes) {
+record Ledger(
+    String list, Map<String, Entry> entries, Map<Digest, String> homes, Set<String> pins) {
   static final String TYPE = "application/vnd.kubic.mirrors.ledger.v1+json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final int MAX_DIGESTS = 4;
@@ -43,6 +47,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
   Ledger {
     entries = Map.copyOf(entries);
     homes = Map.copyOf(homes);
+    pins = Set.copyOf(pins);
   }
 
   /** What a run knew of a tag when it was done. */
@@ -119,7 +124,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
   }
 
   static Ledger empty(String list) {
-    return new Ledger(list, Map.of(), Map.of());
+    return new Ledger(list, Map.of(), Map.of(), Set.of());
   }
 
   /** What may be there from now on: what was, and what is about to be put. */
@@ -146,7 +151,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
               null,
               Seen.No));
     }
-    return new Ledger(list, next, homes);
+    return new Ledger(list, next, homes, pins);
   }
 
   /**
@@ -182,7 +187,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
       boolean ours = old != null && old.digests().contains(one.digest());
       next.put(one.place(), settled(one, old, ours && old != null ? old.put() : null));
     }
-    return new Ledger(list, next, homes);
+    return new Ledger(list, next, homes, pins);
   }
 
   private static Entry settled(Tagged one, @Nullable Entry old, @Nullable Instant put) {
@@ -202,7 +207,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
   Ledger without(Set<String> places) {
     Map<String, Entry> next = new TreeMap<>(entries);
     next.keySet().removeAll(places);
-    return new Ledger(list, next, homes);
+    return new Ledger(list, next, homes, pins);
   }
 
   /** The same with what is found out about large blobs; what was known longer stays. */
@@ -214,14 +219,38 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
             next.putIfAbsent(digest, repository);
           }
         });
-    return new Ledger(list, entries, next);
+    return new Ledger(list, entries, next, pins);
+  }
+
+  /**
+   * The same with what is selected by digest.
+   *
+   * @param complete whether that is all of it
+   */
+  Ledger pinning(Set<String> selected, boolean complete) {
+    Set<String> next = new TreeSet<>(selected);
+    if (!complete) {
+      next.addAll(pins);
+    }
+    return new Ledger(list, entries, homes, next);
+  }
+
+  /** Whether one of some digests of a repository is selected by digest. */
+  boolean isPinned(String repository, List<Digest> digests) {
+    return digests.stream().anyMatch(digest -> pins.contains(repository + "@" + digest));
+  }
+
+  private static String repository(String pin) {
+    return pin.substring(0, pin.indexOf('@'));
   }
 
   /** The entries of one part of the list. */
   Ledger of(Shard shard) {
     Map<String, Entry> next = new TreeMap<>(entries);
     next.values().removeIf(entry -> !shard.owns(entry.repository()));
-    return new Ledger(list, next, homes);
+    Set<String> pinned = new TreeSet<>(pins);
+    pinned.removeIf(pin -> !shard.owns(repository(pin)));
+    return new Ledger(list, next, homes, pinned);
   }
 
   /**
@@ -235,6 +264,7 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
   static Ledger merged(String list, List<Stored> all) {
     Map<String, Entry> entries = new TreeMap<>();
     Map<Digest, String> homes = new TreeMap<>();
+    Set<String> pins = new TreeSet<>();
     all.stream()
         .sorted(Comparator.comparing(Stored::time))
         .forEach(
@@ -242,8 +272,10 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
               entries.values().removeIf(entry -> stored.shard().owns(entry.repository()));
               entries.putAll(stored.ledger().entries());
               homes.putAll(stored.ledger().homes());
+              pins.removeIf(pin -> stored.shard().owns(repository(pin)));
+              pins.addAll(stored.ledger().pins());
             });
-    return new Ledger(list, entries, homes);
+    return new Ledger(list, entries, homes, pins);
   }
 
   byte[] toJson(Shard shard, Instant time) {
@@ -270,6 +302,10 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     }
     ObjectNode housed = root.putObject("homes");
     new TreeMap<>(homes).forEach((digest, repository) -> housed.put(digest.toString(), repository));
+    if (!pins.isEmpty()) {
+      var pinned = root.putArray("pins");
+      new TreeSet<>(pins).forEach(pinned::add);
+    }
     try {
       return JSON.writeValueAsBytes(root);
     } catch (JsonProcessingException e) {
@@ -317,8 +353,12 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
                   homes.put(
                       Digest.parse(home.getKey()),
                       Repository.requirePath(home.getValue().asText())));
+      Set<String> pins = new TreeSet<>();
+      for (JsonNode pin : root.path("pins")) {
+        pins.add(pin(pin.asText()));
+      }
       return new Stored(
-          new Ledger(root.path("list").asText(), entries, homes),
+          new Ledger(root.path("list").asText(), entries, homes, pins),
           Shard.parse(root.path("shard").asText()),
           Instant.parse(root.path("time").asText()));
     } catch (IOException e) {
@@ -326,6 +366,16 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
     } catch (DateTimeException e) {
       throw new IllegalArgumentException("it holds a malformed time", e);
     }
+  }
+
+  private static String pin(String text) {
+    int at = text.indexOf('@');
+    if (at < 0) {
+      throw new IllegalArgumentException("'" + Shown.of(text) + "' is no repository@digest");
+    }
+    return Repository.requirePath(text.substring(0, at))
+        + "@"
+        + Digest.parse(text.substring(at + 1));
   }
 
   private static Seen seen(String text) {

@@ -89,6 +89,14 @@ final class Ledgers {
     this.shard = shard;
   }
 
+  /** What to do about a list that is no more, and still has its say. */
+  static String remedy(String list) {
+    return "if that list is no more, remove its ledger: "
+        + REPOSITORY
+        + ":"
+        + tag(list, Shard.whole());
+  }
+
   /** The tag of a list's documents. */
   static String tag(String list, Shard shard) {
     String tag = list + shard.suffix();

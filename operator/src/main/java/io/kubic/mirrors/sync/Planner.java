@@ -123,13 +123,24 @@ public final class Planner {
    * @param work the images to copy, in the plan's order
    * @param settled what became of the others
    * @param images that are to be in the target and can be, with what travels with them; sorted
+   * @param again selected images that are not settled, or something that travels with them is not,
+   *     for a reason that may pass
+   * @param doubtful repositories of the target where something may travel with an image that is not
+   *     known
    */
   public record Result(
-      Plan plan, List<Copier.Work> work, List<Outcome> settled, List<SelectedImage> images) {
+      Plan plan,
+      List<Copier.Work> work,
+      List<Outcome> settled,
+      List<SelectedImage> images,
+      Set<SelectedImage> again,
+      Set<String> doubtful) {
     public Result {
       work = List.copyOf(work);
       settled = List.copyOf(settled);
       images = List.copyOf(images);
+      again = Set.copyOf(again);
+      doubtful = Set.copyOf(doubtful);
     }
   }
 
@@ -156,9 +167,14 @@ public final class Planner {
   /**
    * Something to look at.
    *
+   * @param root the image that it travels with; itself for one that is selected
    * @param subject what it is attached to by the referrers API; null for everything else
    */
-  private record Wanted(SelectedImage image, boolean referrer, @Nullable Digest subject) {}
+  private record Wanted(SelectedImage image, SelectedImage root, @Nullable Digest subject) {
+    boolean referrer() {
+      return image != root;
+    }
+  }
 
   /**
    * What was found out about one image.
@@ -236,9 +252,10 @@ public final class Planner {
 
   private Result plan(Selection selection, Known known) {
     selection.companions().forEach(companions::listed);
+    companions.lookAgain();
     Set<Key> seen = new HashSet<>();
     List<Wanted> wanted =
-        selection.images().stream().map(image -> new Wanted(image, false, null)).toList();
+        selection.images().stream().map(image -> new Wanted(image, image, null)).toList();
     wanted.forEach(one -> seen.add(Key.of(one.image())));
     List<Found> all = new ArrayList<>();
     for (int level = 0; level < MAX_REFERRER_DEPTH && !wanted.isEmpty(); level++) {
@@ -611,7 +628,7 @@ public final class Planner {
       for (Digest subject : found.subjects()) {
         for (Companions.Companion one :
             companions.of(source, found.image().repository(), subject)) {
-          all.add(new Wanted(one.image(), true, one.subject().orElse(null)));
+          all.add(new Wanted(one.image(), found.wanted().root(), one.subject().orElse(null)));
         }
       }
       return all;
@@ -665,8 +682,44 @@ public final class Planner {
       }
     }
     List<Selection.Problem> problems = new ArrayList<>(selection.problems());
-    problems.addAll(companions.problems());
     problems.addAll(noted);
+    Set<SelectedImage> again = new HashSet<>();
+    Set<String> doubtful = new HashSet<>();
+    Set<Repository> told = new HashSet<>();
+    for (Found one : found) {
+      Plan.Item item = one.item();
+      Outcome outcome = one.outcome();
+      if (item == null) {
+        continue;
+      }
+      if (outcome != null && outcome.reason() != null && outcome.reason().isTransient()) {
+        again.add(one.wanted().root());
+      }
+      Repository repository = one.image().repository();
+      Optional<RegistryException> unsearched = companions.failure(repository);
+      String place = targetRepository(spec.layout(), repository);
+      if (unsearched.isPresent()
+          || item.action() == Plan.Action.Fail
+          || item.action() == Plan.Action.Drift) {
+        doubtful.add(place);
+      }
+      if (unsearched.isEmpty() || !source(one.image()).includeReferrers()) {
+        continue;
+      }
+      RegistryException why = unsearched(repository, unsearched.get());
+      if (why.reason().isTransient()) {
+        again.add(one.wanted().root());
+      }
+      if (!told.add(repository)) {
+        continue;
+      }
+      if (why.reason().isTransient()) {
+        settled.add(failure(why.object(), inTarget(place), why).asReferrer(true));
+      } else {
+        // As with a login that may pull and not list: the images themselves are not affected.
+        problems.add(new Selection.Problem(why.object(), why.reason(), why.problem()));
+      }
+    }
     boolean failed = false;
     for (Outcome outcome : settled) {
       if (outcome.reason() != null) {
@@ -707,7 +760,23 @@ public final class Planner {
             selection.complete() && !failed),
         work,
         settled,
-        images);
+        images,
+        again,
+        doubtful);
+  }
+
+  /** What outcomes call a repository of the target. */
+  String inTarget(String place) {
+    return target == null ? place : target.name() + "/" + place;
+  }
+
+  private static RegistryException unsearched(Repository repository, RegistryException e) {
+    return new RegistryException(
+        e.reason(),
+        repository.toString(),
+        "signatures and attestations cannot be looked for: "
+            + e.problem()
+            + "; set includeReferrers: false if there are none");
   }
 
   /** The bytes of the parts that no image before has brought; they are there from now on. */

@@ -72,7 +72,9 @@ record Prune(
       }
       Optional<String> owner = selectedBy(entry, others);
       if (owner.isPresent()) {
-        kept.add(new Kept(entry, "the list " + owner.get() + " selects it"));
+        kept.add(
+            new Kept(
+                entry, "the list " + owner.get() + " selects it; " + Ledgers.remedy(owner.get())));
       } else if (rules.protectInUse()
           && inUse.isPresent()
           && entry.digests().stream().anyMatch(inUse.get()::contains)) {
@@ -103,6 +105,9 @@ record Prune(
 
   private static Optional<String> selectedBy(Ledger.Entry entry, List<Ledger> others) {
     for (Ledger other : others) {
+      if (other.isPinned(entry.repository(), entry.digests())) {
+        return Optional.of(other.list());
+      }
       for (Ledger.Entry theirs : other.entries().values()) {
         if (theirs.isSelected()
             && theirs.repository().equals(entry.repository())

@@ -19,10 +19,12 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
@@ -102,6 +104,9 @@ public final class SyncRun {
    * @param selection the part of it that this run is about
    * @param settled what became of the images that are not copied
    * @param images that are to be in the target and can be, with what travels with them; sorted
+   * @param again those of the selection that are planned once more at the end of the run
+   * @param doubtful repositories of the target where something may travel with an image that is not
+   *     known
    */
   public record Planned(
       Plan plan,
@@ -109,8 +114,12 @@ public final class SyncRun {
       List<Copier.Work> work,
       List<Outcome> settled,
       Ledgers.View view,
-      List<SelectedImage> images) {
+      List<SelectedImage> images,
+      Set<SelectedImage> again,
+      Set<String> doubtful) {
     public Planned {
+      again = Set.copyOf(again);
+      doubtful = Set.copyOf(doubtful);
       images = List.copyOf(images);
       work = List.copyOf(work);
       settled = List.copyOf(settled);
@@ -152,6 +161,7 @@ public final class SyncRun {
     List<Outcome> settled = new ArrayList<>(result.settled());
     disentangle(result.work(), view, work, settled);
     Set<String> selected = selected(result.plan(), settled, work);
+    selected.addAll(attached(view.own(), result.doubtful()));
     Prune prune =
         decide(
             view.own().conclude(List.of(), List.of(), selected, selection.complete(), now()),
@@ -178,7 +188,9 @@ public final class SyncRun {
         work,
         settled,
         view,
-        result.images());
+        result.images(),
+        result.again(),
+        result.doubtful());
   }
 
   private Selection part(Selection whole) {
@@ -246,19 +258,20 @@ public final class SyncRun {
         work.add(one);
         continue;
       }
+      String owner = Objects.requireNonNull(owners.get(other.place()));
+      RegistryException conflict =
+          new RegistryException(
+              Reason.Conflict,
+              one.item().source(),
+              one.item().target()
+                  + " belongs to the list "
+                  + owner
+                  + ", which puts "
+                  + other.source()
+                  + " there; "
+                  + Ledgers.remedy(owner));
       settled.add(
-          Planner.failure(
-                  one.item().source(),
-                  one.item().target(),
-                  new RegistryException(
-                      Reason.Conflict,
-                      one.item().source(),
-                      one.item().target()
-                          + " belongs to the list "
-                          + owners.get(other.place())
-                          + ", which puts "
-                          + other.source()
-                          + " there"))
+          Planner.failure(one.item().source(), one.item().target(), conflict)
               .asReferrer(one.item().referrer()));
     }
   }
@@ -273,6 +286,31 @@ public final class SyncRun {
     planner.attachments().ifPresent(known -> places.addAll(known.kept().keySet()));
     places.addAll(copier.attachments().kept().keySet());
     return places;
+  }
+
+  /**
+   * What an earlier run attached to images of some repositories. Nobody knows whether it still is,
+   * so nothing of it is missing.
+   */
+  private static List<String> attached(Ledger ledger, Set<String> repositories) {
+    return ledger.entries().values().stream()
+        .filter(entry -> repositories.contains(entry.repository()))
+        .filter(entry -> Companions.isTag(entry.tag()))
+        .map(Ledger.Entry::place)
+        .toList();
+  }
+
+  /** What is selected by its digest alone, {@code repository@digest} in the target. */
+  private Set<String> pins(Plan plan) {
+    String start = target.name() + "/";
+    Set<String> pins = new TreeSet<>();
+    for (Plan.Item item : plan.images()) {
+      boolean named = item.action() != Plan.Action.Prune && !item.referrer();
+      if (named && item.target().startsWith(start) && item.target().indexOf('@') > 0) {
+        pins.add(item.target().substring(start.length()));
+      }
+    }
+    return pins;
   }
 
   /** {@code repository:tag} of a reference in the target; empty when it has no tag. */
@@ -345,8 +383,10 @@ public final class SyncRun {
     List<Ledger.Tagged> intended = new ArrayList<>();
     planned.work().forEach(one -> tagged(one).ifPresent(intended::add));
     copier.remember(homes(view));
-    Ledger ledger = view.own().intend(intended, now()).housing(large(planned.work()));
-    if (view.writable() && !intended.isEmpty()) {
+    Set<String> pins = pins(planned.plan());
+    Ledger ledger =
+        view.own().intend(intended, now()).pinning(pins, false).housing(large(planned.work()));
+    if (view.writable() && !(intended.isEmpty() && view.own().pins().containsAll(pins))) {
       tell(problems, ledgers.save(ledger, clock.instant()));
     }
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
@@ -356,13 +396,16 @@ public final class SyncRun {
     Ledger secondly = again(planned, ledger, outcomes, items, listener);
 
     Set<String> selected = selected(planned.plan(), outcomes, planned.work());
+    selected.addAll(attached(secondly, planned.doubtful()));
     Set<String> filtered = filtered(planned.selection().images());
     List<Ledger.Tagged> copied = tagged(outcomes, items, filtered, Outcome.Result.Copied);
     copied.addAll(copier.attachments().written());
     List<Ledger.Tagged> found = tagged(outcomes, items, filtered, Outcome.Result.Skipped);
     Ledger after =
         prune(
-            secondly.conclude(copied, found, selected, planned.selection().complete(), now()),
+            secondly
+                .conclude(copied, found, selected, planned.selection().complete(), now())
+                .pinning(pins, planned.selection().complete()),
             planned,
             outcomes,
             problems,
@@ -445,7 +488,8 @@ public final class SyncRun {
   }
 
   /**
-   * What could not be planned for a reason that may have passed is planned and copied once more.
+   * What could not be planned for a reason that may have passed is planned and copied once more,
+   * with what travels with it.
    */
   private Ledger again(
       Planned planned,
@@ -456,20 +500,10 @@ public final class SyncRun {
     if (settings.spec().failurePolicy() == MirrorListSpec.FailurePolicy.Abort) {
       return ledger;
     }
-    Set<String> failed = new HashSet<>();
-    for (Outcome outcome : planned.settled()) {
-      Reason reason = outcome.reason();
-      if (reason != null && reason.isTransient()) {
-        failed.add(outcome.source());
-      }
-    }
-    List<SelectedImage> images =
-        planned.selection().images().stream()
-            .filter(image -> failed.contains(image.reference().toString()))
-            .toList();
-    if (images.isEmpty()) {
+    if (planned.again().isEmpty()) {
       return ledger;
     }
+    List<SelectedImage> images = planned.again().stream().sorted().toList();
     Planner.Result result =
         planner.plan(
             new Selection(images, List.of(), List.of(), true, Map.of()), planned::view, random);
@@ -484,13 +518,43 @@ public final class SyncRun {
       tell(new ArrayList<>(), ledgers.save(next, clock.instant()));
     }
     settled.addAll(copier.copy(work, listener));
-    Set<String> replaced = new HashSet<>();
-    settled.forEach(outcome -> replaced.add(outcome.target()));
-    outcomes.removeIf(
-        outcome ->
-            outcome.result() == Outcome.Result.Failed && replaced.contains(outcome.target()));
-    outcomes.addAll(settled);
+    merge(outcomes, settled, images);
     return next;
+  }
+
+  /** What a second attempt changes of the first one's outcomes. */
+  private void merge(List<Outcome> outcomes, List<Outcome> second, List<SelectedImage> images) {
+    Set<String> replaced = new HashSet<>();
+    for (SelectedImage image : images) {
+      String place = Planner.targetRepository(settings.spec().layout(), image.repository());
+      replaced.add(planner.inTarget(place));
+    }
+    Set<String> done = new HashSet<>();
+    outcomes.stream()
+        .filter(outcome -> outcome.result() != Outcome.Result.Failed)
+        .forEach(outcome -> done.add(outcome.target()));
+    for (Outcome outcome : second) {
+      if (!done.contains(outcome.target())) {
+        replaced.add(outcome.target());
+        continue;
+      }
+      switch (outcome.result()) {
+        // It was brought in the first attempt, and is found in the second.
+        case Skipped -> {}
+        // It is there; only what travels with it could not be looked for once more.
+        case Failed ->
+            replaced.removeIf(
+                place ->
+                    outcome.target().startsWith(place + ":")
+                        || outcome.target().startsWith(place + "@"));
+        case Copied, Drifted, Pruned -> {
+          done.remove(outcome.target());
+          replaced.add(outcome.target());
+        }
+      }
+    }
+    outcomes.removeIf(outcome -> replaced.contains(outcome.target()));
+    second.stream().filter(outcome -> !done.contains(outcome.target())).forEach(outcomes::add);
   }
 
   private Ledger prune(

@@ -30,6 +30,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -98,21 +99,25 @@ public final class GarbageCollection {
   private final ImageStore registry;
   private final RegistryProgram program;
   private final Options options;
+  private final Supplier<Set<Digest>> selected;
   private final Clock clock;
   private final Consumer<String> progress;
 
   /**
    * @param registry reached with a login that may pull and delete everything
+   * @param selected digests that are kept without a tag; asked when nobody writes any more
    */
   public GarbageCollection(
       ImageStore registry,
       RegistryProgram program,
       Options options,
+      Supplier<Set<Digest>> selected,
       Clock clock,
       Consumer<String> progress) {
     this.registry = registry;
     this.program = program;
     this.options = options;
+    this.selected = selected;
     this.clock = clock;
     this.progress = progress;
   }
@@ -248,7 +253,9 @@ public final class GarbageCollection {
         }
       }
     }
-    Set<Digest> needed = Reachability.needed(nodes, tags, options.running);
+    Set<Digest> kept = new HashSet<>(options.running);
+    kept.addAll(selected.get());
+    Set<Digest> needed = Reachability.needed(nodes, tags, kept);
     List<Unneeded> unneeded = new ArrayList<>();
     List<Unneeded> young = new ArrayList<>();
     present.forEach(

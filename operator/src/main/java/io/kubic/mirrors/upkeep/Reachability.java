@@ -20,7 +20,7 @@ import java.util.Set;
  * <ul>
  *   <li>what a tag names, and the subject of a fallback tag ({@code sha256-HEX}, {@code
  *       sha256-HEX.sig}; OCI distribution specification, "Referrers Tag Schema");
- *   <li>what somebody names who runs it;
+ *   <li>what somebody names who runs it, or selects it by its digest;
  *   <li>what a needed index lists, nested or absent in its own repository;
  *   <li>what names a needed manifest as its subject (signatures, SBOMs), and a needed referrer's
  *       subject.
@@ -47,10 +47,10 @@ public final class Reachability {
    *
    * @param nodes every manifest of every repository
    * @param tags name and target of every tag of every repository
-   * @param running digests that somebody runs
+   * @param kept digests that somebody runs or selects
    */
   public static Set<Digest> needed(
-      Map<Digest, Node> nodes, Collection<Map.Entry<String, Digest>> tags, Set<Digest> running) {
+      Map<Digest, Node> nodes, Collection<Map.Entry<String, Digest>> tags, Set<Digest> kept) {
     Map<Digest, List<Digest>> referrers = new HashMap<>();
     nodes.forEach(
         (digest, node) ->
@@ -59,7 +59,7 @@ public final class Reachability {
                     subject ->
                         referrers.computeIfAbsent(subject, s -> new ArrayList<>()).add(digest)));
     Set<Digest> needed = new HashSet<>();
-    Deque<Digest> next = new ArrayDeque<>(running);
+    Deque<Digest> next = new ArrayDeque<>(kept);
     for (Map.Entry<String, Digest> tag : tags) {
       next.add(tag.getValue());
       fallbackSubject(tag.getKey()).ifPresent(next::add);

@@ -3,6 +3,7 @@ package io.kubic.mirrors.sync;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
@@ -12,6 +13,7 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import java.time.Clock;
 import java.time.Duration;
@@ -27,6 +29,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -80,8 +83,8 @@ class SyncRunTest {
       selected.add(
           new SelectedImage(
               "default",
-              new Repository("r.example:5000", name.substring(0, colon)),
-              name.substring(colon + 1),
+              new Repository("r.example:5000", colon < 0 ? name : name.substring(0, colon)),
+              colon < 0 ? null : name.substring(colon + 1),
               at < 0 ? null : Digest.parse(image.substring(at + 1))));
     }
     SyncRun run =
@@ -218,6 +221,146 @@ class SyncRunTest {
     SyncRun.Done done = later(DELETE, "a:1");
     assertThat(has("a:2")).isTrue();
     assertThat(done.problems()).anyMatch(p -> p.message().contains("ns.b selects it"));
+  }
+
+  @Test
+  void whatAnotherListSelectsByItsDigestStays() {
+    source.image("a", "1", "x");
+    Manifest pinned = source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    list = "ns.b";
+    sync("", "a@" + pinned.digest());
+    list = "ns.a";
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.problems())
+        .extracting(Selection.Problem::message)
+        .containsExactly(
+            "is not pruned: the list ns.b selects it; if that list is no more, remove its ledger:"
+                + " mirror-operator/ledger:ns.b");
+  }
+
+  @Test
+  void whatAnotherListHasUnderAnotherTagStays() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    source.image("a", "other", "y");
+    sync(DELETE, "a:1", "a:2");
+    list = "ns.b";
+    sync("", "a:other");
+    list = "ns.a";
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+  }
+
+  @Test
+  void whatListsSelectByDigestIsKnownAsLongAsTheyDo() {
+    Manifest one = source.image("a", null, "x");
+    Manifest two = source.image("a", null, "y");
+    source.image("a", "1", "z");
+    assertThat(Pins.of(target)).isEmpty();
+    sync("", "a@" + one.digest());
+    list = "ns.b";
+    sync("", "a@" + two.digest(), "a:1");
+    assertThat(Pins.of(target)).containsExactlyInAnyOrder(one.digest(), two.digest());
+    complete = false;
+    sync("", "a:1");
+    assertThat(Pins.of(target)).as("what was listed in part").contains(two.digest());
+    complete = true;
+    sync("", "a:1");
+    assertThat(Pins.of(target)).containsExactly(one.digest());
+    Artifacts.write(
+        target, Ledgers.REPOSITORY, "ns.b", Ledger.TYPE, "{\"version\":1".getBytes(UTF_8));
+    assertThatThrownBy(() -> Pins.of(target)).hasMessageContaining("mirror-operator/ledger:ns.b");
+  }
+
+  private String signed() {
+    Manifest image = source.image("a", "1", "x");
+    String tag = Attachments.tag(image.digest()) + ".sig";
+    source.image("a", tag, "signature");
+    sync(DELETE, "a:1");
+    assertThat(has("a:" + tag)).isTrue();
+    return tag;
+  }
+
+  @Test
+  void theSignatureOfAnImageThatIsGoneAtItsSourceStaysLikeTheImage() {
+    String signature = signed();
+    source.manifests.remove("a:1");
+    assertThat(later(DELETE, "a:1").report().isSuccessful()).isFalse();
+    assertThat(has("a:1") && has("a:" + signature)).isTrue();
+  }
+
+  @Test
+  void theSignaturesOfAnImageThatIsNotSelectedAnyMoreGo() {
+    String signature = signed();
+    source.image("b", "1", "y");
+    later(DELETE, "b:1");
+    assertThat(has("a:1") || has("a:" + signature)).isFalse();
+  }
+
+  @Test
+  void whereSignaturesCannotBeLookedForNoneIsMissingAndTheRunHasFailed() {
+    String signature = signed();
+    source.broken.add("TAGS a");
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(has("a:" + signature)).isTrue();
+    assertThat(done.report().images())
+        .filteredOn(outcome -> outcome.reason() != null)
+        .singleElement()
+        .satisfies(
+            failed -> {
+              assertThat(failed.reason()).isEqualTo(Reason.ConnectionFailed);
+              assertThat(failed.referrer()).isTrue();
+              assertThat(failed.message()).contains("signatures", "includeReferrers: false");
+            });
+    assertThat(done.report().summary().skipped()).isEqualTo(1);
+  }
+
+  @Test
+  void aLoginThatMayNotListIsToldAndHindersNobody() {
+    source.image("a", "1", "x");
+    source.onRequest =
+        question -> {
+          if (question.equals("TAGS a")) {
+            throw new RegistryException(Reason.Forbidden, question, "denied");
+          }
+        };
+    assertThat(sync("", "a:1").report().isSuccessful()).isTrue();
+    assertThat(plan.problems())
+        .singleElement()
+        .satisfies(problem -> assertThat(problem.message()).contains("cannot be looked for"));
+  }
+
+  @Test
+  void aSearchForSignaturesThatFailedIsRepeatedAtTheEnd() {
+    Manifest image = source.image("a", "1", "x");
+    String tag = Attachments.tag(image.digest()) + ".sig";
+    source.image("a", tag, "signature");
+    AtomicBoolean first = new AtomicBoolean(true);
+    source.onRequest =
+        question -> {
+          if (question.equals("TAGS a") && first.getAndSet(false)) {
+            throw new RegistryException(Reason.ServerError, question, "broke");
+          }
+        };
+    SyncRun.Done done = sync("", "a:1");
+    assertThat(done.report().images())
+        .extracting(Outcome::source, Outcome::result)
+        .containsExactlyInAnyOrder(
+            tuple("r.example:5000/a:1", Outcome.Result.Copied),
+            tuple("r.example:5000/a:" + tag, Outcome.Result.Copied));
+    assertThat(has("a:" + tag)).isTrue();
+  }
+
+  @Test
+  void aSignatureThatCouldNotBePlannedIsTriedAgainAtTheEnd() {
+    Manifest image = source.image("a", "1", "x");
+    String tag = Attachments.tag(image.digest()) + ".sig";
+    source.image("a", tag, "signature");
+    source.failsOnce.add("GET a:" + tag);
+    assertThat(sync("", "a:1").report().isSuccessful()).isTrue();
+    assertThat(has("a:" + tag)).isTrue();
   }
 
   @Test
@@ -540,7 +683,8 @@ class SyncRunTest {
                 List.of(new Ledger.Tagged("x", "3", digest, "s/x:3", 7, false)),
                 Set.of("x:1"),
                 true,
-                put);
+                put)
+            .pinning(Set.of("x@" + digest), true);
     assertThat(ledger.entries().values())
         .extracting(Ledger.Entry::seen)
         .containsExactlyInAnyOrder(Ledger.Seen.No, Ledger.Seen.Part, Ledger.Seen.Whole);

@@ -28,8 +28,6 @@ class ConformanceIT {
           "index-with-subject/",
           "missing-subject/",
           "empty/referrers",
-          // Layers that a manifest only names by URL have to be there.
-          "non-distributable-layers/",
           // Content is stored and answered by sha256 only.
           "sha512 blobs/",
           "sha512/");

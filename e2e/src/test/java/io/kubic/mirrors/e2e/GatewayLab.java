@@ -207,7 +207,7 @@ final class GatewayLab implements AutoCloseable {
       relativeurls: true
       draintimeout: 75s
       secret: equal-on-all-replicas
-    validation: {manifests: {indexes: {platforms: none}}}
+    validation: {manifests: {urls: {allow: ['^https?://']}, indexes: {platforms: none}}}
     """
         .formatted(storage);
   }

@@ -78,7 +78,8 @@ class RegistrySyncIT {
         LocalRegistry.start(
             directory,
             name,
-            "validation: {manifests: {urls: {allow: ['.*']}, indexes: {platforms: none}}}"));
+            "validation: {manifests: {urls: {allow: ['^https?://']}, "
+                + "indexes: {platforms: none}}}"));
     return registries.getLast();
   }
 

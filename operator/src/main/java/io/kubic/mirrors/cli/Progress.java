@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -31,10 +32,10 @@ final class Progress implements AutoCloseable {
 
     /**
      * @param verbose lines at a terminal too
+     * @param terminal whether standard error is one; asked only if that matters
      */
-    static Form of(boolean quiet, boolean verbose) {
-      boolean terminal = System.console() != null && System.console().isTerminal();
-      return quiet ? NONE : terminal && !verbose ? BAR : LINES;
+    static Form of(boolean quiet, boolean verbose, BooleanSupplier terminal) {
+      return quiet ? NONE : !verbose && terminal.getAsBoolean() ? BAR : LINES;
     }
   }
 

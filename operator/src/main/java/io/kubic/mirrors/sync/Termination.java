@@ -10,6 +10,7 @@ import io.kubic.mirrors.oci.Reason;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,7 +22,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a run leaves behind in its pod's termination message: one JSON object of at most 4096 bytes
  * (Kubernetes cuts what is longer), written on every ending. It tells counts and the first
- * failures; the whole report is in the mirror.
+ * failures, so whoever asks whether something failed for a reason asks the counts; the whole report
+ * is in the mirror.
  *
  * @param hash of the plan
  * @param complete whether everything that should be listed could be listed
@@ -52,6 +54,10 @@ public record Termination(
   public static final String AWAITING_APPROVAL = "AwaitingApproval";
 
   private static final int MAX_FAILURES = 20;
+
+  /** So many failures are worth more to a person than the sources. */
+  private static final int FEW_FAILURES = 5;
+
   private static final JsonMapper JSON =
       JsonMapper.builder().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
 
@@ -331,23 +337,46 @@ public record Termination(
     return plan == null ? done() : plan.images();
   }
 
-  /** The reason a person should hear first. */
+  /** Whether there was no run, or something failed in it, for this reason. */
+  public boolean failedFor(String reason) {
+    return reasons.containsKey(reason) || error != null && error.reason().equals(reason);
+  }
+
+  /**
+   * The reason a person should hear first: why there was no run, or the most frequent one, of
+   * equally frequent ones the first by name. What was cancelled was so because of something else.
+   */
   public String leadingReason() {
     if (error != null) {
       return error.reason();
     }
-    return failures.isEmpty() ? "Internal" : failures.getFirst().reason();
+    return reasons.entrySet().stream()
+        .max(
+            Comparator.<Map.Entry<String, Integer>, Boolean>comparing(
+                    entry -> !entry.getKey().equals(Reason.Cancelled.name()))
+                .thenComparing(Map.Entry::getValue))
+        .map(Map.Entry::getKey)
+        .orElse(Reason.Internal.name());
   }
 
-  /** At most {@link #MAX_BYTES} of JSON; failures are left out from the end until it fits. */
+  /**
+   * At most {@link #MAX_BYTES} of JSON. Until it fits, these are left out from their ends: failures
+   * but the first few, then sources, then those few.
+   */
   public byte[] toJson() {
-    for (int keep = Math.min(MAX_FAILURES, failures.size()); ; keep--) {
-      byte[] json = bytes(withFailures(failures.subList(0, keep)));
-      if (json.length <= MAX_BYTES) {
+    int failed = Math.min(MAX_FAILURES, failures.size());
+    int offered = sources.size();
+    while (true) {
+      byte[] json =
+          bytes(
+              withFailures(failures.subList(0, failed)).with(bundle, sources.subList(0, offered)));
+      if (json.length <= MAX_BYTES || failed + offered == 0) {
         return json;
       }
-      if (keep == 0) {
-        return bytes(withFailures(List.of()).with(bundle, List.of()));
+      if (failed > FEW_FAILURES || offered == 0) {
+        failed--;
+      } else {
+        offered--;
       }
     }
   }

@@ -6,6 +6,7 @@ import io.kubic.mirrors.sync.Outcome;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 
 class ProgressTest {
@@ -45,6 +46,19 @@ class ProgressTest {
           .isEqualTo("[##################      ] 1/4 images 3.00Gi/4.00Gi 307.2Mi/s 0:03 left ")
           .hasSizeLessThan(80);
     }
+  }
+
+  @Test
+  void aBarIsForATerminalThatIsAskedForOnlyIfItMatters() {
+    assertThat(Progress.Form.of(false, false, () -> true)).isEqualTo(Progress.Form.BAR);
+    assertThat(Progress.Form.of(false, false, () -> false)).isEqualTo(Progress.Form.LINES);
+    BooleanSupplier unasked =
+        () -> {
+          throw new AssertionError("asked");
+        };
+    assertThat(Progress.Form.of(false, true, unasked)).isEqualTo(Progress.Form.LINES);
+    assertThat(Progress.Form.of(true, false, unasked)).isEqualTo(Progress.Form.NONE);
+    assertThat(Progress.Form.of(true, true, unasked)).isEqualTo(Progress.Form.NONE);
   }
 
   @Test

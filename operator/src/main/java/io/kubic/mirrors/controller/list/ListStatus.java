@@ -299,17 +299,12 @@ final class ListStatus {
         drifted + " tags moved at the source; tagPolicy: Immutable keeps what is in the mirror");
     trouble(
         RATE_LIMITED,
-        failed(r, RATE_LIMITED),
+        r.failedFor(RATE_LIMITED),
         "the upstream's limit stopped a part of the run; it is tried again by itself");
     trouble(
         TARGET_FULL,
-        failed(r, TARGET_FULL),
+        r.failedFor(TARGET_FULL),
         "the mirror has no space left: enlarge its storage, prune, or collect garbage");
-  }
-
-  private static boolean failed(Termination r, String reason) {
-    return r.failures().stream().anyMatch(failure -> failure.reason().equals(reason))
-        || r.error() != null && r.error().reason().equals(reason);
   }
 
   private void trouble(String type, boolean is, String message) {

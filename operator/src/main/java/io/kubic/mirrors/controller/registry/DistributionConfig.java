@@ -87,13 +87,12 @@ final class DistributionConfig {
     http.put("relativeurls", true);
     http.put("draintimeout", "70s");
     http.put("secret", httpSecret);
+    ObjectNode manifests = config.putObject("validation").putObject("manifests");
+    // Without a pattern no URL is allowed, so no image with a layer that stays at its vendor.
+    manifests.putObject("urls").putArray("allow").add("^https?://");
     if (spec.sparseIndexes()) {
       // "list" would panic on an entry without a platform (distribution#4804).
-      config
-          .putObject("validation")
-          .putObject("manifests")
-          .putObject("indexes")
-          .put("platforms", "none");
+      manifests.putObject("indexes").put("platforms", "none");
     }
     ObjectNode health = config.putObject("health").putObject("storagedriver");
     health.put("enabled", true);

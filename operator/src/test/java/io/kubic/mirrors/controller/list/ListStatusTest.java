@@ -1,5 +1,6 @@
 package io.kubic.mirrors.controller.list;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
@@ -14,9 +15,11 @@ import io.kubic.mirrors.sync.Termination;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class ListStatusTest {
@@ -176,6 +179,31 @@ class ListStatusTest {
     list.setStatus(finished(list, done(0, "TargetFull")));
     assertThat(condition(list.getStatus(), "Drifted").holds()).isFalse();
     assertThat(condition(list.getStatus(), "TargetFull").holds()).isTrue();
+  }
+
+  @Test
+  void whatFailedForAReasonIsToldAlsoWhereItIsNotAmongTheFirstFailures() {
+    List<Termination.Failure> failures = new ArrayList<>();
+    for (String reason : List.of("NotFound", "RateLimited", "TargetFull")) {
+      IntStream.range(0, reason.equals("TargetFull") ? 30 : 25)
+          .forEach(i -> failures.add(new Termination.Failure(reason + i, reason, "why", 1)));
+    }
+    Termination whole =
+        new Termination(
+            HASH,
+            new Termination.Planned(2, 80, 1000, 400, 0),
+            new Termination.Summary(0, 0, 80, 0, 0, 0, 1, 1),
+            true,
+            failures,
+            List.of(),
+            null,
+            null);
+    Termination read = Termination.parse(new String(whole.toJson(), UTF_8)).orElseThrow();
+    assertThat(read.failures()).extracting(Termination.Failure::reason).containsOnly("NotFound");
+    MirrorListStatus status = finished(list(""), read);
+    assertThat(condition(status, "RateLimited").holds()).isTrue();
+    assertThat(condition(status, "TargetFull").holds()).isTrue();
+    assertThat(condition(status, "Ready").reason()).isEqualTo("TargetFull");
   }
 
   @Test

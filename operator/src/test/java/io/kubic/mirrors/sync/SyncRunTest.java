@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -239,6 +240,27 @@ class SyncRunTest {
   }
 
   @Test
+  void whatAPodRunsStaysAlsoWhenItsIndexIsInAnIndex() {
+    source.image("a", "1", "x");
+    Manifest child = source.image("a", null, "y");
+    nested("2", Map.of("amd64", child));
+    String protect = DELETE.replace("false", "true");
+    sync(protect, "a:1", "a:2");
+    inUse = Optional.of(Set.of(child.digest()));
+    later(protect, "a:1");
+    assertThat(has("a:2")).isTrue();
+    inUse = Optional.of(Set.of());
+    sync(protect, "a:1");
+    assertThat(has("a:2")).isFalse();
+  }
+
+  /** A tag of an index in which there is but another one, without a platform. */
+  private Manifest nested(String tag, Map<String, Manifest> children) {
+    Manifest inner = source.index("a", null, children);
+    return source.index("a", tag, Collections.singletonMap(null, inner));
+  }
+
+  @Test
   void aSharedDigestIsNotTakenAlong() {
     Manifest image = source.image("a", "1", "x");
     source.image("a", "2", "x");
@@ -454,6 +476,41 @@ class SyncRunTest {
       assertThat(sync(compare, "a:1").report().summary().skipped()).isEqualTo(1);
       assertThat(asked()).containsExactly("HEAD " + AT + "a:1");
     }
+  }
+
+  @Test
+  void whatAFilterLeftOutOfAnIndexInAnIndexComesWhenTheFilterGrowsOrGoes() {
+    Manifest amd = source.image("a", null, "x");
+    Manifest arm = source.image("a", null, "y");
+    nested("1", Map.of("amd64", amd, "arm64", arm));
+    target.insistsOnChildren = false;
+    for (String wider : List.of(", platforms: [linux/amd64, linux/arm64]", "")) {
+      target.manifests.clear();
+      ofSource = ", platforms: [linux/amd64]";
+      assertThat(sync("", "a:1").report().summary().copied()).isEqualTo(1);
+      target.log.clear();
+      assertThat(sync("", "a:1").report().summary().skipped()).isEqualTo(1);
+      assertThat(asked()).hasSize(4).contains("HEAD " + AT + "a@" + amd.digest());
+      assertThat(has("a@" + arm.digest())).isFalse();
+      ofSource = wider;
+      assertThat(sync("", "a:1").report().summary().copied()).isEqualTo(1);
+      assertThat(has("a@" + arm.digest())).isTrue();
+      assertThat(sync("", "a:1").report().summary().skipped()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void anIndexThatIsFlatIsLookedThroughWithNoMoreRequestsThanItHasChildren() {
+    Manifest index = source.index("a", "1", Map.of("amd64", source.image("a", null, "x")));
+    ofSource = ", platforms: [linux/amd64]";
+    sync("", "a:1");
+    target.log.clear();
+    sync("", "a:1");
+    assertThat(asked())
+        .containsExactlyInAnyOrder(
+            "HEAD " + AT + "a:1",
+            "GET " + AT + "a@" + index.digest(),
+            "HEAD " + AT + "a@" + index.children().getFirst().digest());
   }
 
   @Test

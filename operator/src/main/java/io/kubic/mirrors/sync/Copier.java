@@ -227,23 +227,27 @@ public final class Copier {
 
   private void copy(Work work, Closure closure, AtomicLong written) {
     blobs(work, closure, written);
-    for (Manifest child : closure.below()) {
-      once(
-          new Place(work.place(), child.digest()),
-          () -> {
-            target.putManifest(work.place(), child, null);
-            add(written, child.size());
-          });
-    }
+    Manifest next = closure.top();
     try {
-      target.putManifest(work.place(), closure.top(), work.tag());
-      add(written, closure.top().size());
+      for (Manifest child : closure.below()) {
+        next = child;
+        once(
+            new Place(work.place(), child.digest()),
+            () -> {
+              target.putManifest(work.place(), child, null);
+              add(written, child.size());
+            });
+      }
+      next = closure.top();
+      target.putManifest(work.place(), next, work.tag());
+      add(written, next.size());
       if (work.item().referrer() && work.tag() == null) {
-        attachments.attach(work.place(), closure.top());
+        attachments.attach(work.place(), next);
       }
     } catch (RegistryException e) {
       boolean refused = e.reason() == Reason.TargetRejected || e.reason() == Reason.NotFound;
-      if (!closure.sparse() || !refused) {
+      // Of an image the target misses no platform: it has another reason to refuse it.
+      if (!closure.sparse() || !next.isIndex() || !refused) {
         throw e;
       }
       if (indexPolicy == MirrorListSpec.IndexPolicy.Fail) {
@@ -255,7 +259,17 @@ public final class Copier {
                 + e.problem()
                 + ")");
       }
-      copy(work, Closure.load(work.source(), work.repository(), closure.top(), List.of()), written);
+      copy(work, whole(work, closure.top(), e), written);
+    }
+  }
+
+  /** All platforms of an index of which the target refused some. */
+  private static Closure whole(Work work, Manifest top, RegistryException refusal) {
+    try {
+      return Closure.load(work.source(), work.repository(), top, List.of());
+    } catch (RegistryException e) {
+      // A bundle, or a mirror that is sparse itself, has no more than was wanted.
+      throw e.reason() == Reason.NotFound ? refusal : e;
     }
   }
 

@@ -45,6 +45,9 @@ final class MemoryStore implements ImageStore {
   /** Told about every request, before it is answered. */
   Consumer<String> onRequest = question -> {};
 
+  /** Manifests that are not taken, whatever is below them. */
+  Predicate<Manifest> refuses = manifest -> false;
+
   /** Places of manifests at whose writing the program dies. */
   Predicate<String> dies = key -> false;
 
@@ -242,6 +245,9 @@ final class MemoryStore implements ImageStore {
   public void putManifest(String repository, Manifest manifest, String tag) {
     if (dies.test(repository)) {
       throw new Died();
+    }
+    if (refuses.test(manifest)) {
+      throw new RegistryException(Reason.TargetRejected, repository, "DENIED");
     }
     for (Descriptor blob : manifest.blobs()) {
       if (!blobs.containsKey(repository + "@" + blob.digest())) {

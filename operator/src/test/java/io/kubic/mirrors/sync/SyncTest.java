@@ -11,6 +11,7 @@ import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.Repository;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -159,6 +160,40 @@ class SyncTest {
         .extracting(Outcome::result)
         .containsExactly(Outcome.Result.Copied);
     assertThat(target.manifests).hasSize(4);
+  }
+
+  @Test
+  void aTargetThatInsistsGetsAllPlatformsOfAnIndexInAnIndexToo() {
+    Manifest inner = twoPlatforms();
+    source.index("a", "1", Collections.singletonMap(null, inner));
+    assertThat(sync(spec("indexPolicy: Fail, ", ", platforms: [linux/amd64]"), "a:1"))
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.SparseIndexRejected);
+    assertThat(sync(spec("", ", platforms: [linux/amd64]"), "a:1"))
+        .extracting(Outcome::result)
+        .containsExactly(Outcome.Result.Copied);
+    assertThat(target.manifests).hasSize(5);
+  }
+
+  @Test
+  void whatTheSourceHasNotAllPlatformsOfFailsForWhatTheTargetSaid() {
+    Manifest index = twoPlatforms();
+    index.children().stream()
+        .filter(child -> !child.platform().architecture().equals("amd64"))
+        .forEach(child -> source.manifests.remove("a@" + child.digest()));
+    assertThat(sync(spec("", ", platforms: [linux/amd64]"), "a:1"))
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.TargetRejected);
+  }
+
+  @Test
+  void anImageThatIsRefusedBringsNoOtherPlatforms() {
+    twoPlatforms();
+    target.refuses = manifest -> !manifest.isIndex();
+    assertThat(sync(spec("", ", platforms: [linux/amd64]"), "a:1"))
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.TargetRejected);
+    assertThat(target.blobs).hasSize(2);
   }
 
   @Test

@@ -34,6 +34,10 @@ import org.jspecify.annotations.Nullable;
  * once per run and is mounted for the others. For one run; safe for threads.
  */
 public final class Copier {
+  /** What is said of an image of which more was copied than is wanted. */
+  static final String ALL_PLATFORMS =
+      "the target insists on all platforms of the index: all were copied";
+
   private final ImageStore target;
   private final Attachments attachments;
   private final MirrorListSpec.IndexPolicy indexPolicy;
@@ -186,14 +190,14 @@ public final class Copier {
         throw new RegistryException(
             Reason.Cancelled, source, "an earlier image failed and failurePolicy is Abort");
       }
-      copy(work, work.closure(), written);
+      String message = copy(work, work.closure(), written);
       return new Outcome(
           source,
           work.item().target(),
           work.item().digest(),
           Outcome.Result.Copied,
           null,
-          null,
+          message,
           written.get(),
           1,
           work.item().referrer());
@@ -225,7 +229,8 @@ public final class Copier {
         work.item().referrer());
   }
 
-  private void copy(Work work, Closure closure, AtomicLong written) {
+  /** Tells what a person should know of it; null for nothing. */
+  private @Nullable String copy(Work work, Closure closure, AtomicLong written) {
     blobs(work, closure, written);
     Manifest next = closure.top();
     try {
@@ -244,6 +249,7 @@ public final class Copier {
       if (work.item().referrer() && work.tag() == null) {
         attachments.attach(work.place(), next);
       }
+      return null;
     } catch (RegistryException e) {
       boolean refused = e.reason() == Reason.TargetRejected || e.reason() == Reason.NotFound;
       // Of an image the target misses no platform: it has another reason to refuse it.
@@ -260,6 +266,7 @@ public final class Copier {
                 + ")");
       }
       copy(work, whole(work, closure.top(), e), written);
+      return ALL_PLATFORMS;
     }
   }
 

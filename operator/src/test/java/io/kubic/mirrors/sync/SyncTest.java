@@ -156,10 +156,20 @@ class SyncTest {
     assertThat(sync(spec("indexPolicy: Fail, ", ", platforms: [linux/amd64]"), "a:1"))
         .extracting(Outcome::reason)
         .containsExactly(Reason.SparseIndexRejected);
-    assertThat(sync(spec("", ", platforms: [linux/amd64]"), "a:1"))
-        .extracting(Outcome::result)
-        .containsExactly(Outcome.Result.Copied);
+    List<Outcome> outcomes = sync(spec("", ", platforms: [linux/amd64]"), "a:1");
+    assertThat(outcomes).extracting(Outcome::result).containsExactly(Outcome.Result.Copied);
     assertThat(target.manifests).hasSize(4);
+    assertThat(outcomes.getFirst().message()).contains("all platforms").contains("were copied");
+    assertThat(Report.of(outcomes, 0, true).summary().allPlatforms()).isEqualTo(1);
+  }
+
+  @Test
+  void nothingIsSaidOfASparseIndexThatTheTargetTakes() {
+    twoPlatforms();
+    target.insistsOnChildren = false;
+    List<Outcome> outcomes = sync(spec("", ", platforms: [linux/amd64]"), "a:1");
+    assertThat(outcomes).extracting(Outcome::message).containsOnlyNulls();
+    assertThat(Report.of(outcomes, 0, true).summary().allPlatforms()).isZero();
   }
 
   @Test

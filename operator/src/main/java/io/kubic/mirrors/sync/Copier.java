@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -50,6 +51,9 @@ public final class Copier {
 
   /** The repository of the target that a blob was first brought to. */
   private final Map<Digest, CompletableFuture<String>> homes = new ConcurrentHashMap<>();
+
+  /** The same of large blobs, for the ledger. */
+  private final Map<Digest, String> housed = new ConcurrentHashMap<>();
 
   /** Repositories of the target that probably have a blob from an earlier run. */
   private volatile Map<Digest, String> known = Map.of();
@@ -120,6 +124,11 @@ public final class Copier {
   /** Tells where blobs may be mounted from; where one is not, it is fetched. */
   void remember(Map<Digest, String> earlier) {
     known = Map.copyOf(earlier);
+  }
+
+  /** The repository of the target that a large blob was first brought to in this run. */
+  Map<Digest, String> housed() {
+    return new TreeMap<>(housed);
   }
 
   Attachments attachments() {
@@ -336,6 +345,9 @@ public final class Copier {
     try {
       String before = known.get(blob.digest());
       put(work, blob, work.place().equals(before) ? null : before, upstream, written);
+      if (blob.size() >= Ledger.LARGE) {
+        housed.put(blob.digest(), work.place());
+      }
       mine.complete(work.place());
     } catch (Throwable e) {
       // Also what no signature tells: OkHttp is Kotlin. Whoever waits must not wait for ever.

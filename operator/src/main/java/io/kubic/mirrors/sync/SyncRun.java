@@ -344,8 +344,12 @@ public final class SyncRun {
     List<Selection.Problem> problems = new ArrayList<>();
     List<Ledger.Tagged> intended = new ArrayList<>();
     planned.work().forEach(one -> tagged(one).ifPresent(intended::add));
-    copier.remember(homes(view));
-    Ledger ledger = view.own().intend(intended, now()).housing(large(planned.work()));
+    Map<Digest, String> known = homes(view);
+    copier.remember(known);
+    // Where a blob is counts for more than where it will be.
+    Map<Digest, String> large = large(planned.work());
+    large.keySet().removeAll(known.keySet());
+    Ledger ledger = view.own().intend(intended, now()).housing(large);
     if (view.writable() && !intended.isEmpty()) {
       tell(problems, ledgers.save(ledger, clock.instant()));
     }
@@ -362,7 +366,9 @@ public final class SyncRun {
     List<Ledger.Tagged> found = tagged(outcomes, items, filtered, Outcome.Result.Skipped);
     Ledger after =
         prune(
-            secondly.conclude(copied, found, selected, planned.selection().complete(), now()),
+            secondly
+                .conclude(copied, found, selected, planned.selection().complete(), now())
+                .housing(copier.housed()),
             planned,
             outcomes,
             problems,

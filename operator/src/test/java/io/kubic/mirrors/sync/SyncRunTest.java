@@ -339,6 +339,9 @@ class SyncRunTest {
     assertThat(has("a:2")).isFalse();
   }
 
+  /** One image after the other, in the plan's order. */
+  private static final String ONE = "concurrency: {images: 1, blobs: 1}, ";
+
   private static final String LEDGER = "compare: Ledger, ";
 
   private List<String> asked() {
@@ -628,6 +631,35 @@ class SyncRunTest {
     target.blobs.clear();
     source.image("b", "1", large);
     assertThat(sync("", "b:1").report().isSuccessful()).isTrue();
+  }
+
+  @Test
+  void aHomeThatIsWrongIsWrongOnce() {
+    String large = "x".repeat(1 << 20);
+    String digest = Digest.of(large.getBytes(UTF_8)).toString();
+    source.image("a", "1", large);
+    source.image("b", "1", large, "b");
+    source.image("c", "1", large, "c");
+    sync("", "a:1");
+    target.blobs.remove(AT + "a@" + digest);
+    sync("", "a:1", "b:1");
+    source.log.clear();
+    assertThat(sync("", "a:1", "b:1", "c:1").report().isSuccessful()).isTrue();
+    assertThat(source.log).doesNotContain("BLOB c@" + digest);
+  }
+
+  @Test
+  void aRunThatWasKilledForgetsNoHome() {
+    String large = "x".repeat(1 << 20);
+    source.image("a", "1", large);
+    source.image("b", "1", "b");
+    source.image("c", "1", large, "c");
+    sync("", "a:1");
+    target.dies = key -> key.equals(AT + "b");
+    assertThatThrownBy(() -> sync(ONE, "a:1", "b:1", "c:1")).isInstanceOf(MemoryStore.Died.class);
+    target.dies = key -> false;
+    assertThat(sync(ONE, "a:1", "b:1", "c:1").report().isSuccessful()).isTrue();
+    assertThat(source.log).doesNotContain("BLOB c@" + Digest.of(large.getBytes(UTF_8)));
   }
 
   @Test

@@ -58,6 +58,9 @@ public final class Copier {
   /** Repositories of the target that probably have a blob from an earlier run. */
   private volatile Map<Digest, String> known = Map.of();
 
+  /** Repositories of the target where others will look for a blob if this run is killed. */
+  private volatile Map<Digest, String> noted = Map.of();
+
   private final AtomicLong transferred = new AtomicLong();
   private final AtomicBoolean aborted = new AtomicBoolean();
 
@@ -121,9 +124,14 @@ public final class Copier {
     this.executor = executor;
   }
 
-  /** Tells where blobs may be mounted from; where one is not, it is fetched. */
-  void remember(Map<Digest, String> earlier) {
+  /**
+   * Tells where blobs may be mounted from; where one is not, it is fetched.
+   *
+   * @param first where others are brought to first, since it is written down so
+   */
+  void remember(Map<Digest, String> earlier, Map<Digest, String> first) {
     known = Map.copyOf(earlier);
+    noted = Map.copyOf(first);
   }
 
   /** The repository of the target that a large blob was first brought to in this run. */
@@ -326,42 +334,72 @@ public final class Copier {
     BlobContent upstream = offset -> work.source().blob(work.repository(), blob, offset);
     CompletableFuture<String> mine = new CompletableFuture<>();
     CompletableFuture<String> first = homes.putIfAbsent(blob.digest(), mine);
+    String home = null;
     if (first != null) {
-      String home = null;
       try {
         home = first.join();
       } catch (CompletionException e) {
         // Whoever fetched it failed, perhaps for a reason of his own: try it ourselves.
       }
-      String from = home;
-      put(
-          work,
-          blob,
-          from,
-          from == null ? upstream : offset -> target.blob(from, blob, offset),
-          written);
-      return;
-    }
-    try {
-      String before = known.get(blob.digest());
-      put(work, blob, work.place().equals(before) ? null : before, upstream, written);
-      if (blob.size() >= Ledger.LARGE) {
-        housed.put(blob.digest(), work.place());
+    } else {
+      try {
+        home = fetch(work, blob, upstream, written);
+        if (blob.size() >= Ledger.LARGE) {
+          housed.put(blob.digest(), home);
+        }
+        mine.complete(home);
+      } catch (Throwable e) {
+        // Also what no signature tells: OkHttp is Kotlin. Whoever waits must not wait for ever.
+        homes.remove(blob.digest(), mine);
+        mine.completeExceptionally(e);
+        throw e;
       }
-      mine.complete(work.place());
-    } catch (Throwable e) {
-      // Also what no signature tells: OkHttp is Kotlin. Whoever waits must not wait for ever.
-      homes.remove(blob.digest(), mine);
-      mine.completeExceptionally(e);
-      throw e;
+      if (home.equals(work.place())) {
+        return;
+      }
     }
+    String from = work.place().equals(home) ? null : home;
+    put(
+        work.place(),
+        blob,
+        from,
+        from == null ? upstream : offset -> target.blob(from, blob, offset),
+        written);
+  }
+
+  /**
+   * Fetches a blob: to the repository that is noted for it, whoever needs it first, so that the
+   * next run finds it there should this one be killed.
+   *
+   * @return where it is now
+   */
+  private String fetch(Work work, Descriptor blob, BlobContent upstream, AtomicLong written) {
+    String other = noted.getOrDefault(blob.digest(), work.place());
+    if (!other.equals(work.place())) {
+      try {
+        put(other, blob, null, upstream, written);
+        return other;
+      } catch (RegistryException e) {
+        if (e.reason() == Reason.Cancelled) {
+          throw e;
+        }
+        // Perhaps it is that repository alone that does not take it.
+      }
+    }
+    String before = known.get(blob.digest());
+    put(work.place(), blob, work.place().equals(before) ? null : before, upstream, written);
+    return work.place();
   }
 
   private void put(
-      Work work, Descriptor blob, @Nullable String from, BlobContent content, AtomicLong written) {
+      String place,
+      Descriptor blob,
+      @Nullable String from,
+      BlobContent content,
+      AtomicLong written) {
     AtomicLong moving = new AtomicLong();
     try {
-      switch (target.putBlob(work.place(), blob, from, counted(content, moving))) {
+      switch (target.putBlob(place, blob, from, counted(content, moving))) {
         case PRESENT, MOUNTED -> {}
         case WRITTEN -> add(written, blob.size());
       }

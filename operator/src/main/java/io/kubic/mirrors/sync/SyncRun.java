@@ -345,10 +345,10 @@ public final class SyncRun {
     List<Ledger.Tagged> intended = new ArrayList<>();
     planned.work().forEach(one -> tagged(one).ifPresent(intended::add));
     Map<Digest, String> known = homes(view);
-    copier.remember(known);
     // Where a blob is counts for more than where it will be.
     Map<Digest, String> large = large(planned.work());
     large.keySet().removeAll(known.keySet());
+    copier.remember(known, large);
     Ledger ledger = view.own().intend(intended, now()).housing(large);
     if (view.writable() && !intended.isEmpty()) {
       tell(problems, ledgers.save(ledger, clock.instant()));
@@ -436,7 +436,7 @@ public final class SyncRun {
 
   /**
    * Where large blobs will be: in the first repository that needs them, in the plan's order. That
-   * is where a run that is killed has most likely brought them.
+   * is where a run that is killed has brought them, whichever image came first.
    */
   private static Map<Digest, String> large(List<Copier.Work> work) {
     Map<Digest, String> all = new TreeMap<>();

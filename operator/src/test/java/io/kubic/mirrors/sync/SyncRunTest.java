@@ -12,6 +12,7 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import java.time.Clock;
 import java.time.Duration;
@@ -26,6 +27,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.random.RandomGenerator;
@@ -660,6 +662,58 @@ class SyncRunTest {
     target.dies = key -> false;
     assertThat(sync(ONE, "a:1", "b:1", "c:1").report().isSuccessful()).isTrue();
     assertThat(source.log).doesNotContain("BLOB c@" + Digest.of(large.getBytes(UTF_8)));
+  }
+
+  /** The ledger says that it is with a, which has got no further than its config. */
+  @Test
+  void aRunThatWasKilledRepeatsNoLargeBlobWhicheverImageHadItFirst() {
+    String large = "x".repeat(1 << 20);
+    String digest = Digest.of(large.getBytes(UTF_8)).toString();
+    Manifest first = source.image("a", "1", "small", large);
+    source.image("b", "1", large);
+    CountDownLatch killed = new CountDownLatch(1);
+    source.onRequest =
+        question -> {
+          if (question.equals("BLOB a@" + first.blobs().getFirst().digest())) {
+            await(killed);
+          }
+        };
+    target.dies =
+        key -> {
+          if (key.equals(AT + "b")) {
+            target.refused.add(AT + "a@" + digest);
+            killed.countDown();
+          }
+          return key.startsWith(AT);
+        };
+    String two = "concurrency: {images: 2, blobs: 1}, ";
+    assertThatThrownBy(() -> sync(two, "a:1", "b:1")).isInstanceOf(MemoryStore.Died.class);
+    source.onRequest = question -> {};
+    target.dies = key -> false;
+    target.refused.clear();
+    assertThat(sync(ONE, "a:1", "b:1").report().isSuccessful()).isTrue();
+    assertThat(source.log.stream().filter(line -> line.startsWith("BLOB")))
+        .filteredOn(line -> line.endsWith(digest))
+        .hasSize(1);
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new RegistryException(Reason.Cancelled, "test", "was stopped", e);
+    }
+  }
+
+  @Test
+  void aRepositoryThatRefusesABlobKeepsItFromNoOther() {
+    String large = "x".repeat(1 << 20);
+    source.image("a", "1", "small", large);
+    source.image("b", "1", large);
+    target.refused.add(AT + "a@" + Digest.of(large.getBytes(UTF_8)));
+    sync(ONE, "a:1", "b:1");
+    assertThat(has("a:1")).isFalse();
+    assertThat(has("b:1")).isTrue();
   }
 
   @Test

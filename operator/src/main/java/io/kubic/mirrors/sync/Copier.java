@@ -432,17 +432,28 @@ public final class Copier {
     transferred.addAndGet(bytes);
   }
 
+  /** Whether somebody else was stopped, as the blobs of an image are when one of them fails. */
+  private static boolean isOfAnother(RuntimeException failure) {
+    return failure instanceof RegistryException known
+        && known.reason() == Reason.Cancelled
+        && !Thread.currentThread().isInterrupted();
+  }
+
   /** Does something for a place once per run; whoever comes while it is done waits for it. */
   private void once(Place place, Runnable action) {
     CompletableFuture<Boolean> mine = new CompletableFuture<>();
     CompletableFuture<Boolean> first = placed.putIfAbsent(place, mine);
-    if (first != null) {
+    while (first != null) {
       try {
         first.join();
+        return;
       } catch (CompletionException e) {
-        throw e.getCause() instanceof RegistryException known ? known : e;
+        RuntimeException failure = e.getCause() instanceof RegistryException known ? known : e;
+        if (!isOfAnother(failure)) {
+          throw failure;
+        }
+        first = placed.putIfAbsent(place, mine);
       }
-      return;
     }
     try {
       action.run();

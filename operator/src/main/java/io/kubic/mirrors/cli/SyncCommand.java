@@ -408,6 +408,10 @@ final class SyncCommand implements Callable<Integer> {
           sum.referrers(),
           sum.bytes(),
           sum.requests());
+      if (sum.allPlatforms() > 0) {
+        out.printf(
+            "%d with all platforms, since the target takes no sparse index%n", sum.allPlatforms());
+      }
     }
     out.flush();
   }

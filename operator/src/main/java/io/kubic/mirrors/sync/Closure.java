@@ -24,8 +24,12 @@ import java.util.function.Function;
  */
 record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boolean sparse) {
   private static final String ATTESTED = "vnd.docker.reference.digest";
-  private static final int MAX_DEPTH = 8;
-  private static final int MAX_MANIFESTS = 2000;
+
+  /** How deep indexes may be nested. */
+  static final int MAX_DEPTH = 8;
+
+  /** How many manifests there may be below the top. */
+  static final int MAX_MANIFESTS = 2000;
 
   Closure {
     below = List.copyOf(below);

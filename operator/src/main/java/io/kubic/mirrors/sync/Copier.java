@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,6 +35,10 @@ import org.jspecify.annotations.Nullable;
  * once per run and is mounted for the others. For one run; safe for threads.
  */
 public final class Copier {
+  /** What is said of an image of which more was copied than is wanted. */
+  static final String ALL_PLATFORMS =
+      "the target insists on all platforms of the index: all were copied";
+
   private final ImageStore target;
   private final Attachments attachments;
   private final MirrorListSpec.IndexPolicy indexPolicy;
@@ -47,8 +52,14 @@ public final class Copier {
   /** The repository of the target that a blob was first brought to. */
   private final Map<Digest, CompletableFuture<String>> homes = new ConcurrentHashMap<>();
 
+  /** The same of large blobs, for the ledger. */
+  private final Map<Digest, String> housed = new ConcurrentHashMap<>();
+
   /** Repositories of the target that probably have a blob from an earlier run. */
   private volatile Map<Digest, String> known = Map.of();
+
+  /** Repositories of the target where others will look for a blob if this run is killed. */
+  private volatile Map<Digest, String> noted = Map.of();
 
   private final AtomicLong transferred = new AtomicLong();
   private final AtomicBoolean aborted = new AtomicBoolean();
@@ -113,9 +124,19 @@ public final class Copier {
     this.executor = executor;
   }
 
-  /** Tells where blobs may be mounted from; where one is not, it is fetched. */
-  void remember(Map<Digest, String> earlier) {
+  /**
+   * Tells where blobs may be mounted from; where one is not, it is fetched.
+   *
+   * @param first where others are brought to first, since it is written down so
+   */
+  void remember(Map<Digest, String> earlier, Map<Digest, String> first) {
     known = Map.copyOf(earlier);
+    noted = Map.copyOf(first);
+  }
+
+  /** The repository of the target that a large blob was first brought to in this run. */
+  Map<Digest, String> housed() {
+    return new TreeMap<>(housed);
   }
 
   Attachments attachments() {
@@ -186,14 +207,14 @@ public final class Copier {
         throw new RegistryException(
             Reason.Cancelled, source, "an earlier image failed and failurePolicy is Abort");
       }
-      copy(work, work.closure(), written);
+      String message = copy(work, work.closure(), written);
       return new Outcome(
           source,
           work.item().target(),
           work.item().digest(),
           Outcome.Result.Copied,
           null,
-          null,
+          message,
           written.get(),
           1,
           work.item().referrer());
@@ -225,25 +246,31 @@ public final class Copier {
         work.item().referrer());
   }
 
-  private void copy(Work work, Closure closure, AtomicLong written) {
+  /** Tells what a person should know of it; null for nothing. */
+  private @Nullable String copy(Work work, Closure closure, AtomicLong written) {
     blobs(work, closure, written);
-    for (Manifest child : closure.below()) {
-      once(
-          new Place(work.place(), child.digest()),
-          () -> {
-            target.putManifest(work.place(), child, null);
-            add(written, child.size());
-          });
-    }
+    Manifest next = closure.top();
     try {
-      target.putManifest(work.place(), closure.top(), work.tag());
-      add(written, closure.top().size());
-      if (work.item().referrer() && work.tag() == null) {
-        attachments.attach(work.place(), closure.top());
+      for (Manifest child : closure.below()) {
+        next = child;
+        once(
+            new Place(work.place(), child.digest()),
+            () -> {
+              target.putManifest(work.place(), child, null);
+              add(written, child.size());
+            });
       }
+      next = closure.top();
+      target.putManifest(work.place(), next, work.tag());
+      add(written, next.size());
+      if (work.item().referrer() && work.tag() == null) {
+        attachments.attach(work.place(), next);
+      }
+      return null;
     } catch (RegistryException e) {
       boolean refused = e.reason() == Reason.TargetRejected || e.reason() == Reason.NotFound;
-      if (!closure.sparse() || !refused) {
+      // Of an image the target misses no platform: it has another reason to refuse it.
+      if (!closure.sparse() || !next.isIndex() || !refused) {
         throw e;
       }
       if (indexPolicy == MirrorListSpec.IndexPolicy.Fail) {
@@ -255,7 +282,18 @@ public final class Copier {
                 + e.problem()
                 + ")");
       }
-      copy(work, Closure.load(work.source(), work.repository(), closure.top(), List.of()), written);
+      copy(work, whole(work, closure.top(), e), written);
+      return ALL_PLATFORMS;
+    }
+  }
+
+  /** All platforms of an index of which the target refused some. */
+  private static Closure whole(Work work, Manifest top, RegistryException refusal) {
+    try {
+      return Closure.load(work.source(), work.repository(), top, List.of());
+    } catch (RegistryException e) {
+      // A bundle, or a mirror that is sparse itself, has no more than was wanted.
+      throw e.reason() == Reason.NotFound ? refusal : e;
     }
   }
 
@@ -296,39 +334,73 @@ public final class Copier {
     BlobContent upstream = offset -> work.source().blob(work.repository(), blob, offset);
     CompletableFuture<String> mine = new CompletableFuture<>();
     CompletableFuture<String> first = homes.putIfAbsent(blob.digest(), mine);
+    String home = null;
     if (first != null) {
-      String home = null;
       try {
         home = first.join();
       } catch (CompletionException e) {
         // Whoever fetched it failed, perhaps for a reason of his own: try it ourselves.
       }
-      String from = home;
-      put(
-          work,
-          blob,
-          from,
-          from == null ? upstream : offset -> target.blob(from, blob, offset),
-          written);
-      return;
+    } else {
+      try {
+        home = fetch(work, blob, upstream, written);
+        if (blob.size() >= Ledger.LARGE) {
+          housed.put(blob.digest(), home);
+        }
+        mine.complete(home);
+      } catch (Throwable e) {
+        // Also what no signature tells: OkHttp is Kotlin. Whoever waits must not wait for ever.
+        homes.remove(blob.digest(), mine);
+        mine.completeExceptionally(e);
+        throw e;
+      }
+      if (home.equals(work.place())) {
+        return;
+      }
     }
-    try {
-      String before = known.get(blob.digest());
-      put(work, blob, work.place().equals(before) ? null : before, upstream, written);
-      mine.complete(work.place());
-    } catch (Throwable e) {
-      // Also what no signature tells: OkHttp is Kotlin. Whoever waits must not wait for ever.
-      homes.remove(blob.digest(), mine);
-      mine.completeExceptionally(e);
-      throw e;
+    String from = work.place().equals(home) ? null : home;
+    put(
+        work.place(),
+        blob,
+        from,
+        from == null ? upstream : offset -> target.blob(from, blob, offset),
+        written);
+  }
+
+  /**
+   * Fetches a blob: to the repository that is noted for it, whoever needs it first, so that the
+   * next run finds it there should this one be killed.
+   *
+   * @return where it is now
+   */
+  private String fetch(Work work, Descriptor blob, BlobContent upstream, AtomicLong written) {
+    String other = noted.getOrDefault(blob.digest(), work.place());
+    if (!other.equals(work.place())) {
+      try {
+        put(other, blob, null, upstream, written);
+        return other;
+      } catch (RegistryException e) {
+        switch (e.reason()) {
+          // Perhaps it is that repository alone that does not take it.
+          case TargetRejected, Forbidden, Unauthorized -> {}
+          default -> throw e;
+        }
+      }
     }
+    String before = known.get(blob.digest());
+    put(work.place(), blob, work.place().equals(before) ? null : before, upstream, written);
+    return work.place();
   }
 
   private void put(
-      Work work, Descriptor blob, @Nullable String from, BlobContent content, AtomicLong written) {
+      String place,
+      Descriptor blob,
+      @Nullable String from,
+      BlobContent content,
+      AtomicLong written) {
     AtomicLong moving = new AtomicLong();
     try {
-      switch (target.putBlob(work.place(), blob, from, counted(content, moving))) {
+      switch (target.putBlob(place, blob, from, counted(content, moving))) {
         case PRESENT, MOUNTED -> {}
         case WRITTEN -> add(written, blob.size());
       }
@@ -361,17 +433,28 @@ public final class Copier {
     transferred.addAndGet(bytes);
   }
 
+  /** Whether somebody else was stopped, as the blobs of an image are when one of them fails. */
+  private static boolean isOfAnother(RuntimeException failure) {
+    return failure instanceof RegistryException known
+        && known.reason() == Reason.Cancelled
+        && !Thread.currentThread().isInterrupted();
+  }
+
   /** Does something for a place once per run; whoever comes while it is done waits for it. */
   private void once(Place place, Runnable action) {
     CompletableFuture<Boolean> mine = new CompletableFuture<>();
     CompletableFuture<Boolean> first = placed.putIfAbsent(place, mine);
-    if (first != null) {
+    while (first != null) {
       try {
         first.join();
+        return;
       } catch (CompletionException e) {
-        throw e.getCause() instanceof RegistryException known ? known : e;
+        RuntimeException failure = e.getCause() instanceof RegistryException known ? known : e;
+        if (!isOfAnother(failure)) {
+          throw failure;
+        }
+        first = placed.putIfAbsent(place, mine);
       }
-      return;
     }
     try {
       action.run();

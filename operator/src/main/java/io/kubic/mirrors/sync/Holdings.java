@@ -8,6 +8,7 @@ import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -78,14 +79,9 @@ final class Holdings {
           .map(descriptor -> new There(descriptor, null))
           .orElse(null);
     }
-    Manifest top;
-    try {
-      top = target.manifest(repository, name);
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return null;
-      }
-      throw e;
+    Manifest top = read(repository, name);
+    if (top == null) {
+      return null;
     }
     try {
       return new There(top.descriptor(), Closure.load(target, repository, top, platforms));
@@ -97,9 +93,21 @@ final class Holdings {
     }
   }
 
+  /** Null when it is not there. */
+  private @Nullable Manifest read(String repository, String name) {
+    try {
+      return target.manifest(repository, name);
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return null;
+      }
+      throw e;
+    }
+  }
+
   /**
-   * Whether the children that are wanted of an index are there. Without a filter they are, unless
-   * there was one when it was put there.
+   * Whether what is wanted of an index is there, at any depth. Without a filter it is, unless there
+   * was one when it was put there.
    *
    * @param mayBePart whether there was; asked when it matters
    */
@@ -120,9 +128,37 @@ final class Holdings {
       return true;
     }
     Manifest index = target.manifest(repository, there.descriptor().digest().toString());
-    return Closure.wanted(index, platforms).stream()
-        .filter(Descriptor::isManifest)
-        .allMatch(child -> target.resolve(repository, child.digest().toString()).isPresent());
+    return holdsBelow(repository, index, platforms, new HashSet<>(), 0);
+  }
+
+  /**
+   * @param seen manifests that need not be looked at again
+   */
+  private boolean holdsBelow(
+      String repository, Manifest index, List<Platform> platforms, Set<Digest> seen, int depth) {
+    if (depth > Closure.MAX_DEPTH) {
+      return false; // Whoever copies it says why that cannot be.
+    }
+    for (Descriptor child : Closure.wanted(index, platforms)) {
+      if (!child.isManifest() || !seen.add(child.digest())) {
+        continue;
+      }
+      if (seen.size() > Closure.MAX_MANIFESTS
+          || !holds(repository, child, platforms, seen, depth + 1)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean holds(
+      String repository, Descriptor child, List<Platform> platforms, Set<Digest> seen, int depth) {
+    String digest = child.digest().toString();
+    if (!MediaTypes.isIndex(child.mediaType())) {
+      return target.resolve(repository, digest).isPresent();
+    }
+    Manifest nested = read(repository, digest);
+    return nested != null && holdsBelow(repository, nested, platforms, seen, depth);
   }
 
   private boolean holdsAll(String repository, String name, List<Platform> platforms) {

@@ -12,13 +12,17 @@ import java.io.IOException;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,7 +33,7 @@ import org.jspecify.annotations.Nullable;
  * @param list {@code namespace.name}
  * @param entries by place, {@code repository:tag}
  * @param homes a repository that probably has a large blob, so that it can be mounted from there; a
- *     hint that costs one request when it is wrong
+ *     hint that costs one request when it is wrong. What was found out last comes last
  * @param pins what is selected by digest alone, {@code repository@digest}: no tag keeps it
  */
 record Ledger(
@@ -41,12 +45,12 @@ record Ledger(
   /** From here on a mount saves more than remembering costs. */
   static final long LARGE = 1 << 20;
 
-  /** About 1 MiB of JSON. */
+  /** About 1 MiB of JSON; the oldest are forgotten. */
   private static final int MAX_HOMES = 10_000;
 
   Ledger {
     entries = Map.copyOf(entries);
-    homes = Map.copyOf(homes);
+    homes = Collections.unmodifiableMap(new LinkedHashMap<>(homes));
     pins = Set.copyOf(pins);
   }
 
@@ -187,7 +191,7 @@ record Ledger(
       boolean ours = old != null && old.digests().contains(one.digest());
       next.put(one.place(), settled(one, old, ours && old != null ? old.put() : null));
     }
-    return new Ledger(list, next, homes, pins);
+    return new Ledger(list, next, homesBeside(next), pins);
   }
 
   private static Entry settled(Tagged one, @Nullable Entry old, @Nullable Instant put) {
@@ -207,18 +211,31 @@ record Ledger(
   Ledger without(Set<String> places) {
     Map<String, Entry> next = new TreeMap<>(entries);
     next.keySet().removeAll(places);
-    return new Ledger(list, next, homes, pins);
+    return new Ledger(list, next, homesBeside(next), pins);
   }
 
-  /** The same with what is found out about large blobs; what was known longer stays. */
+  /**
+   * The homes without those in a repository whose last entry goes: nothing says any more that it is
+   * there. A repository that never had one has images that only their digests name.
+   */
+  private Map<Digest, String> homesBeside(Map<String, Entry> next) {
+    Set<String> gone = repositories(entries);
+    gone.removeAll(repositories(next));
+    Map<Digest, String> left = new LinkedHashMap<>(homes);
+    left.values().removeAll(gone);
+    return left;
+  }
+
+  private static Set<String> repositories(Map<String, Entry> entries) {
+    return entries.values().stream()
+        .map(Entry::repository)
+        .collect(Collectors.toCollection(HashSet::new));
+  }
+
+  /** The same with what is found out about large blobs; it wins over what was known. */
   Ledger housing(Map<Digest, String> more) {
-    Map<Digest, String> next = new TreeMap<>(homes);
-    more.forEach(
-        (digest, repository) -> {
-          if (next.size() < MAX_HOMES) {
-            next.putIfAbsent(digest, repository);
-          }
-        });
+    LinkedHashMap<Digest, String> next = new LinkedHashMap<>(homes);
+    more.forEach(next::putLast);
     return new Ledger(list, entries, next, pins);
   }
 
@@ -263,7 +280,7 @@ record Ledger(
   /** One ledger of several that were written for one list, perhaps in other parts than now. */
   static Ledger merged(String list, List<Stored> all) {
     Map<String, Entry> entries = new TreeMap<>();
-    Map<Digest, String> homes = new TreeMap<>();
+    LinkedHashMap<Digest, String> homes = new LinkedHashMap<>();
     Set<String> pins = new TreeSet<>();
     all.stream()
         .sorted(Comparator.comparing(Stored::time))
@@ -271,7 +288,8 @@ record Ledger(
             stored -> {
               entries.values().removeIf(entry -> stored.shard().owns(entry.repository()));
               entries.putAll(stored.ledger().entries());
-              homes.putAll(stored.ledger().homes());
+              homes.values().removeIf(stored.shard()::owns);
+              stored.ledger().homes().forEach(homes::putLast);
               pins.removeIf(pin -> stored.shard().owns(repository(pin)));
               pins.addAll(stored.ledger().pins());
             });
@@ -301,7 +319,11 @@ record Ledger(
       node.put("seen", entry.seen().name());
     }
     ObjectNode housed = root.putObject("homes");
-    new TreeMap<>(homes).forEach((digest, repository) -> housed.put(digest.toString(), repository));
+    // Those of other parts are in their ledgers, and must not take the room of its own.
+    List<Map.Entry<Digest, String>> own =
+        homes.entrySet().stream().filter(home -> shard.owns(home.getValue())).toList();
+    own.subList(Math.max(0, own.size() - MAX_HOMES), own.size())
+        .forEach(home -> housed.put(home.getKey().toString(), home.getValue()));
     if (!pins.isEmpty()) {
       var pinned = root.putArray("pins");
       new TreeSet<>(pins).forEach(pinned::add);
@@ -345,7 +367,7 @@ record Ledger(
           throw new IllegalArgumentException(entry.place() + " is in it twice");
         }
       }
-      Map<Digest, String> homes = new TreeMap<>();
+      Map<Digest, String> homes = new LinkedHashMap<>();
       root.path("homes")
           .properties()
           .forEach(

@@ -32,7 +32,11 @@ public record Report(Termination.Summary summary, List<Outcome> images, boolean 
             count(sorted, Outcome.Result.Pruned),
             (int) sorted.stream().filter(Outcome::referrer).filter(Report::isThere).count(),
             sorted.stream().mapToLong(Outcome::bytes).sum(),
-            requests),
+            requests,
+            (int)
+                sorted.stream()
+                    .filter(outcome -> Copier.ALL_PLATFORMS.equals(outcome.message()))
+                    .count()),
         sorted,
         complete);
   }

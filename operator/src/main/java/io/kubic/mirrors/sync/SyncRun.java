@@ -382,10 +382,13 @@ public final class SyncRun {
     List<Selection.Problem> problems = new ArrayList<>();
     List<Ledger.Tagged> intended = new ArrayList<>();
     planned.work().forEach(one -> tagged(one).ifPresent(intended::add));
-    copier.remember(homes(view));
+    Map<Digest, String> known = homes(view);
+    // Where a blob is counts for more than where it will be.
+    Map<Digest, String> large = large(planned.work());
+    large.keySet().removeAll(known.keySet());
+    copier.remember(known, large);
     Set<String> pins = pins(planned.plan());
-    Ledger ledger =
-        view.own().intend(intended, now()).pinning(pins, false).housing(large(planned.work()));
+    Ledger ledger = view.own().intend(intended, now()).pinning(pins, false).housing(large);
     if (view.writable() && !(intended.isEmpty() && view.own().pins().containsAll(pins))) {
       tell(problems, ledgers.save(ledger, clock.instant()));
     }
@@ -405,6 +408,7 @@ public final class SyncRun {
         prune(
             secondly
                 .conclude(copied, found, selected, planned.selection().complete(), now())
+                .housing(copier.housed())
                 .pinning(pins, planned.selection().complete()),
             planned,
             outcomes,
@@ -473,7 +477,7 @@ public final class SyncRun {
 
   /**
    * Where large blobs will be: in the first repository that needs them, in the plan's order. That
-   * is where a run that is killed has most likely brought them.
+   * is where a run that is killed has brought them, whichever image came first.
    */
   private static Map<Digest, String> large(List<Copier.Work> work) {
     Map<Digest, String> all = new TreeMap<>();

@@ -168,7 +168,12 @@ public record Termination(
   public record Planned(
       int repositories, int images, long bytes, long bytesToTransfer, int pruneCandidates) {}
 
-  /** What was done. */
+  /**
+   * What was done.
+   *
+   * @param allPlatforms images of which all platforms were copied though fewer are wanted, since
+   *     the target takes no sparse index; absent for none
+   */
   public record Summary(
       int copied,
       int skipped,
@@ -177,7 +182,21 @@ public record Termination(
       int pruned,
       int referrers,
       long bytes,
-      long requests) {}
+      long requests,
+      @JsonInclude(JsonInclude.Include.NON_DEFAULT) int allPlatforms) {
+    /** One in which every image has the platforms that are wanted. */
+    public Summary(
+        int copied,
+        int skipped,
+        int failed,
+        int drifted,
+        int pruned,
+        int referrers,
+        long bytes,
+        long requests) {
+      this(copied, skipped, failed, drifted, pruned, referrers, bytes, requests, 0);
+    }
+  }
 
   /** One image that failed. */
   @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -308,7 +327,8 @@ public record Termination(
         a.pruned() + b.pruned(),
         a.referrers() + b.referrers(),
         a.bytes() + b.bytes(),
-        a.requests() + b.requests());
+        a.requests() + b.requests(),
+        a.allPlatforms() + b.allPlatforms());
   }
 
   /** Every part sees all repositories, but lists only the tags of its own. */

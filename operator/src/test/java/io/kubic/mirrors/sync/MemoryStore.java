@@ -45,6 +45,12 @@ final class MemoryStore implements ImageStore {
   /** Told about every request, before it is answered. */
   Consumer<String> onRequest = question -> {};
 
+  /** Blobs that are not taken, each with its repository. */
+  final Set<String> refused = ConcurrentHashMap.newKeySet();
+
+  /** Manifests that are not taken, whatever is below them. */
+  Predicate<Manifest> refuses = manifest -> false;
+
   /** Places of manifests at whose writing the program dies. */
   Predicate<String> dies = key -> false;
 
@@ -162,7 +168,7 @@ final class MemoryStore implements ImageStore {
 
   @Override
   public InputStream blob(String repository, Descriptor blob, long offset) {
-    log.add("BLOB " + repository + "@" + blob.digest());
+    log("BLOB " + repository + "@" + blob.digest());
     byte[] bytes = blobs.get(repository + "@" + blob.digest());
     if (bytes == null) {
       throw new RegistryException(Reason.NotFound, "" + blob.digest(), "is not there");
@@ -216,6 +222,9 @@ final class MemoryStore implements ImageStore {
   public BlobWrite putBlob(
       String repository, Descriptor blob, String mountFrom, BlobContent content) {
     String place = repository + "@" + blob.digest();
+    if (refused.contains(place)) {
+      throw new RegistryException(Reason.TargetRejected, place, "DENIED");
+    }
     if (blobs.containsKey(place)) {
       return BlobWrite.PRESENT;
     }
@@ -242,6 +251,9 @@ final class MemoryStore implements ImageStore {
   public void putManifest(String repository, Manifest manifest, String tag) {
     if (dies.test(repository)) {
       throw new Died();
+    }
+    if (refuses.test(manifest)) {
+      throw new RegistryException(Reason.TargetRejected, repository, "DENIED");
     }
     for (Descriptor blob : manifest.blobs()) {
       if (!blobs.containsKey(repository + "@" + blob.digest())) {

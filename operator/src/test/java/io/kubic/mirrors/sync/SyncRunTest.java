@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -382,6 +384,27 @@ class SyncRunTest {
   }
 
   @Test
+  void whatAPodRunsStaysAlsoWhenItsIndexIsInAnIndex() {
+    source.image("a", "1", "x");
+    Manifest child = source.image("a", null, "y");
+    nested("2", Map.of("amd64", child));
+    String protect = DELETE.replace("false", "true");
+    sync(protect, "a:1", "a:2");
+    inUse = Optional.of(Set.of(child.digest()));
+    later(protect, "a:1");
+    assertThat(has("a:2")).isTrue();
+    inUse = Optional.of(Set.of());
+    sync(protect, "a:1");
+    assertThat(has("a:2")).isFalse();
+  }
+
+  /** A tag of an index in which there is but another one, without a platform. */
+  private Manifest nested(String tag, Map<String, Manifest> children) {
+    Manifest inner = source.index("a", null, children);
+    return source.index("a", tag, Collections.singletonMap(null, inner));
+  }
+
+  @Test
   void aSharedDigestIsNotTakenAlong() {
     Manifest image = source.image("a", "1", "x");
     source.image("a", "2", "x");
@@ -459,6 +482,9 @@ class SyncRunTest {
     later(DELETE, "a:1");
     assertThat(has("a:2")).isFalse();
   }
+
+  /** One image after the other, in the plan's order. */
+  private static final String ONE = "concurrency: {images: 1, blobs: 1}, ";
 
   private static final String LEDGER = "compare: Ledger, ";
 
@@ -600,6 +626,41 @@ class SyncRunTest {
   }
 
   @Test
+  void whatAFilterLeftOutOfAnIndexInAnIndexComesWhenTheFilterGrowsOrGoes() {
+    Manifest amd = source.image("a", null, "x");
+    Manifest arm = source.image("a", null, "y");
+    nested("1", Map.of("amd64", amd, "arm64", arm));
+    target.insistsOnChildren = false;
+    for (String wider : List.of(", platforms: [linux/amd64, linux/arm64]", "")) {
+      target.manifests.clear();
+      ofSource = ", platforms: [linux/amd64]";
+      assertThat(sync("", "a:1").report().summary().copied()).isEqualTo(1);
+      target.log.clear();
+      assertThat(sync("", "a:1").report().summary().skipped()).isEqualTo(1);
+      assertThat(asked()).hasSize(4).contains("HEAD " + AT + "a@" + amd.digest());
+      assertThat(has("a@" + arm.digest())).isFalse();
+      ofSource = wider;
+      assertThat(sync("", "a:1").report().summary().copied()).isEqualTo(1);
+      assertThat(has("a@" + arm.digest())).isTrue();
+      assertThat(sync("", "a:1").report().summary().skipped()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void anIndexThatIsFlatIsLookedThroughWithNoMoreRequestsThanItHasChildren() {
+    Manifest index = source.index("a", "1", Map.of("amd64", source.image("a", null, "x")));
+    ofSource = ", platforms: [linux/amd64]";
+    sync("", "a:1");
+    target.log.clear();
+    sync("", "a:1");
+    assertThat(asked())
+        .containsExactlyInAnyOrder(
+            "HEAD " + AT + "a:1",
+            "GET " + AT + "a@" + index.digest(),
+            "HEAD " + AT + "a@" + index.children().getFirst().digest());
+  }
+
+  @Test
   void theSizeOfWhatIsThereIsKnown() {
     source.image("a", "1", "a layer of some size");
     sync("", "a:1");
@@ -715,6 +776,87 @@ class SyncRunTest {
     target.blobs.clear();
     source.image("b", "1", large);
     assertThat(sync("", "b:1").report().isSuccessful()).isTrue();
+  }
+
+  @Test
+  void aHomeThatIsWrongIsWrongOnce() {
+    String large = "x".repeat(1 << 20);
+    String digest = Digest.of(large.getBytes(UTF_8)).toString();
+    source.image("a", "1", large);
+    source.image("b", "1", large, "b");
+    source.image("c", "1", large, "c");
+    sync("", "a:1");
+    target.blobs.remove(AT + "a@" + digest);
+    sync("", "a:1", "b:1");
+    source.log.clear();
+    assertThat(sync("", "a:1", "b:1", "c:1").report().isSuccessful()).isTrue();
+    assertThat(source.log).doesNotContain("BLOB c@" + digest);
+  }
+
+  @Test
+  void aRunThatWasKilledForgetsNoHome() {
+    String large = "x".repeat(1 << 20);
+    source.image("a", "1", large);
+    source.image("b", "1", "b");
+    source.image("c", "1", large, "c");
+    sync("", "a:1");
+    target.dies = key -> key.equals(AT + "b");
+    assertThatThrownBy(() -> sync(ONE, "a:1", "b:1", "c:1")).isInstanceOf(MemoryStore.Died.class);
+    target.dies = key -> false;
+    assertThat(sync(ONE, "a:1", "b:1", "c:1").report().isSuccessful()).isTrue();
+    assertThat(source.log).doesNotContain("BLOB c@" + Digest.of(large.getBytes(UTF_8)));
+  }
+
+  /** The ledger says that it is with a, which has got no further than its config. */
+  @Test
+  void aRunThatWasKilledRepeatsNoLargeBlobWhicheverImageHadItFirst() {
+    String large = "x".repeat(1 << 20);
+    String digest = Digest.of(large.getBytes(UTF_8)).toString();
+    Manifest first = source.image("a", "1", "small", large);
+    source.image("b", "1", large);
+    CountDownLatch killed = new CountDownLatch(1);
+    source.onRequest =
+        question -> {
+          if (question.equals("BLOB a@" + first.blobs().getFirst().digest())) {
+            await(killed);
+          }
+        };
+    target.dies =
+        key -> {
+          if (key.equals(AT + "b")) {
+            target.refused.add(AT + "a@" + digest);
+            killed.countDown();
+          }
+          return key.startsWith(AT);
+        };
+    String two = "concurrency: {images: 2, blobs: 1}, ";
+    assertThatThrownBy(() -> sync(two, "a:1", "b:1")).isInstanceOf(MemoryStore.Died.class);
+    source.onRequest = question -> {};
+    target.dies = key -> false;
+    target.refused.clear();
+    assertThat(sync(ONE, "a:1", "b:1").report().isSuccessful()).isTrue();
+    assertThat(source.log.stream().filter(line -> line.startsWith("BLOB")))
+        .filteredOn(line -> line.endsWith(digest))
+        .hasSize(1);
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new RegistryException(Reason.Cancelled, "test", "was stopped", e);
+    }
+  }
+
+  @Test
+  void aRepositoryThatRefusesABlobKeepsItFromNoOther() {
+    String large = "x".repeat(1 << 20);
+    source.image("a", "1", "small", large);
+    source.image("b", "1", large);
+    target.refused.add(AT + "a@" + Digest.of(large.getBytes(UTF_8)));
+    sync(ONE, "a:1", "b:1");
+    assertThat(has("a:1")).isFalse();
+    assertThat(has("b:1")).isTrue();
   }
 
   @Test

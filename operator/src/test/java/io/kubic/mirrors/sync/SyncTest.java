@@ -9,12 +9,18 @@ import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -118,6 +124,46 @@ class SyncTest {
   }
 
   @Test
+  void anImageThatFailsTakesNoneAlongThatWaitsForItsBlobs() {
+    Manifest bad = source.image("a", "0", "shared", "rotten");
+    String rotten = "a@" + bad.blobs().getLast().digest();
+    source.blobs.remove(rotten);
+    Set<String> own = new HashSet<>();
+    for (int i = 1; i <= 15; i++) {
+      Manifest good = source.image("a", "" + i, "own " + i, "shared");
+      good.blobs().subList(0, 2).forEach(blob -> own.add("BLOB a@" + blob.digest()));
+    }
+    String shared = "BLOB a@" + bad.blobs().get(1).digest();
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch waiting = new CountDownLatch(own.size());
+    source.onRequest =
+        question -> {
+          if (question.equals(shared) && begun.getCount() > 0) {
+            begun.countDown();
+            await(new CountDownLatch(1)); // Until it is stopped.
+          } else if (own.contains(question)) {
+            await(begun);
+            waiting.countDown();
+          } else if (question.equals("BLOB " + rotten)) {
+            await(waiting);
+          }
+        };
+    String[] images = IntStream.rangeClosed(0, 15).mapToObj(i -> "a:" + i).toArray(String[]::new);
+    assertThat(sync(spec("concurrency: {images: 32, blobs: 2}, ", ""), images))
+        .filteredOn(outcome -> outcome.result() != Outcome.Result.Copied)
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.NotFound);
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new RegistryException(Reason.Cancelled, "test", "was stopped", e);
+    }
+  }
+
+  @Test
   void anImmutableTagThatMovedIsDrifted() {
     source.image("a", "1", "old");
     sync(spec("", ""), "a:1");
@@ -155,10 +201,54 @@ class SyncTest {
     assertThat(sync(spec("indexPolicy: Fail, ", ", platforms: [linux/amd64]"), "a:1"))
         .extracting(Outcome::reason)
         .containsExactly(Reason.SparseIndexRejected);
+    List<Outcome> outcomes = sync(spec("", ", platforms: [linux/amd64]"), "a:1");
+    assertThat(outcomes).extracting(Outcome::result).containsExactly(Outcome.Result.Copied);
+    assertThat(target.manifests).hasSize(4);
+    assertThat(outcomes.getFirst().message()).contains("all platforms").contains("were copied");
+    assertThat(Report.of(outcomes, 0, true).summary().allPlatforms()).isEqualTo(1);
+  }
+
+  @Test
+  void nothingIsSaidOfASparseIndexThatTheTargetTakes() {
+    twoPlatforms();
+    target.insistsOnChildren = false;
+    List<Outcome> outcomes = sync(spec("", ", platforms: [linux/amd64]"), "a:1");
+    assertThat(outcomes).extracting(Outcome::message).containsOnlyNulls();
+    assertThat(Report.of(outcomes, 0, true).summary().allPlatforms()).isZero();
+  }
+
+  @Test
+  void aTargetThatInsistsGetsAllPlatformsOfAnIndexInAnIndexToo() {
+    Manifest inner = twoPlatforms();
+    source.index("a", "1", Collections.singletonMap(null, inner));
+    assertThat(sync(spec("indexPolicy: Fail, ", ", platforms: [linux/amd64]"), "a:1"))
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.SparseIndexRejected);
     assertThat(sync(spec("", ", platforms: [linux/amd64]"), "a:1"))
         .extracting(Outcome::result)
         .containsExactly(Outcome.Result.Copied);
-    assertThat(target.manifests).hasSize(4);
+    assertThat(target.manifests).hasSize(5);
+  }
+
+  @Test
+  void whatTheSourceHasNotAllPlatformsOfFailsForWhatTheTargetSaid() {
+    Manifest index = twoPlatforms();
+    index.children().stream()
+        .filter(child -> !child.platform().architecture().equals("amd64"))
+        .forEach(child -> source.manifests.remove("a@" + child.digest()));
+    assertThat(sync(spec("", ", platforms: [linux/amd64]"), "a:1"))
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.TargetRejected);
+  }
+
+  @Test
+  void anImageThatIsRefusedBringsNoOtherPlatforms() {
+    twoPlatforms();
+    target.refuses = manifest -> !manifest.isIndex();
+    assertThat(sync(spec("", ", platforms: [linux/amd64]"), "a:1"))
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.TargetRejected);
+    assertThat(target.blobs).hasSize(2);
   }
 
   @Test

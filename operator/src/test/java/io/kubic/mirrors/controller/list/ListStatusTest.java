@@ -181,6 +181,32 @@ class ListStatusTest {
     assertThat(condition(list.getStatus(), "TargetFull").holds()).isTrue();
   }
 
+  /** The field may be missing: what a run of before told is read as before. */
+  @Test
+  void moreThanIsWantedOfAnIndexIsSaidInTheConditions() {
+    Termination one =
+        new Termination(
+            HASH,
+            new Termination.Planned(2, 9, 1000, 400, 0),
+            new Termination.Summary(9, 0, 0, 0, 0, 0, 1, 1, 3),
+            true,
+            List.of(),
+            List.of(),
+            null,
+            null);
+    Termination both = Termination.merged(List.of(Optional.of(one), Optional.of(one)));
+    MirrorListStatus status =
+        finished(list(""), Termination.parse(new String(both.toJson(), UTF_8)).orElseThrow());
+    assertThat(condition(status, "Ready").message())
+        .contains("; 6 with all platforms, since the target takes no sparse index");
+    assertThat(condition(status, "Synced").message()).contains("6 with all platforms");
+    String none = new String(done(0, "").toJson(), UTF_8);
+    assertThat(none).doesNotContain("allPlatforms");
+    assertThat(
+            condition(finished(list(""), Termination.parse(none).orElseThrow()), "Ready").message())
+        .doesNotContain("platforms");
+  }
+
   @Test
   void whatFailedForAReasonIsToldAlsoWhereItIsNotAmongTheFirstFailures() {
     List<Termination.Failure> failures = new ArrayList<>();

@@ -162,12 +162,17 @@ public final class RegistryClient implements ImageStore {
                 Optional<Digest> digest =
                     answer.header("Docker-Content-Digest").flatMap(Digest::tryParse);
                 Optional<Digest> asked = Digest.tryParse(identifier);
-                if (asked.isPresent() && digest.isPresent() && !asked.equals(digest)) {
+                // A registry may tell the digest of another algorithm than it was asked for.
+                boolean other =
+                    asked.isPresent()
+                        && digest.isPresent()
+                        && asked.get().algorithm() != digest.get().algorithm();
+                if (asked.isPresent() && digest.isPresent() && !other && !asked.equals(digest)) {
                   throw new RegistryException(
                       Reason.DigestMismatch, object, "the registry calls it " + digest.get());
                 }
                 long size = Wire.number(answer.header("Content-Length")).orElse(-1);
-                if (digest.isEmpty() || size < 0 || !MediaTypes.isManifest(type)) {
+                if (digest.isEmpty() || other || size < 0 || !MediaTypes.isManifest(type)) {
                   // Not enough to go by: the whole manifest tells.
                   return Optional.of(UNTOLD);
                 }

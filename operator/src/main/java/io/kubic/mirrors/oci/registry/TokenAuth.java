@@ -188,8 +188,13 @@ final class TokenAuth {
         return true;
       }
     }
-    List<String> listed = connection.limits().tokenRealms();
-    return listed.contains(realm.host()) || listed.contains(realm.host() + ":" + realm.port());
+    // As users write it: in any case, and an IPv6 address in brackets.
+    String host = realm.host().indexOf(':') < 0 ? realm.host() : "[" + realm.host() + "]";
+    return connection.limits().tokenRealms().stream()
+        .anyMatch(
+            listed ->
+                listed.equalsIgnoreCase(host)
+                    || listed.equalsIgnoreCase(host + ":" + realm.port()));
   }
 
   private Secret bearer(

@@ -668,7 +668,8 @@ public final class Planner {
         continue;
       }
       Plan.Item owned = Objects.requireNonNull(owner.item());
-      if (owned.digest() == null || !owned.digest().equals(item.digest())) {
+      Digest wanted = atSource(owner);
+      if (wanted == null || !wanted.equals(atSource(one))) {
         // Two sources that agree would be one image.
         settled.add(
             failure(
@@ -763,6 +764,14 @@ public final class Planner {
         images,
         again,
         doubtful);
+  }
+
+  /** What an image is at its source now; null when that is not known. */
+  private static @Nullable Digest atSource(Found found) {
+    Outcome outcome = found.outcome();
+    return outcome != null && outcome.result() == Outcome.Result.Drifted
+        ? outcome.digest()
+        : Objects.requireNonNull(found.item()).digest();
   }
 
   /** What outcomes call a repository of the target. */

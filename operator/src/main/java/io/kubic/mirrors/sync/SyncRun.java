@@ -526,20 +526,28 @@ public final class SyncRun {
     return next;
   }
 
+  /** What an outcome is about: two sources may want one place. */
+  private record Way(String source, String target) {
+    static Way of(Outcome outcome) {
+      return new Way(outcome.source(), outcome.target());
+    }
+  }
+
   /** What a second attempt changes of the first one's outcomes. */
   private void merge(List<Outcome> outcomes, List<Outcome> second, List<SelectedImage> images) {
-    Set<String> replaced = new HashSet<>();
+    Set<Way> replaced = new HashSet<>();
     for (SelectedImage image : images) {
       String place = Planner.targetRepository(settings.spec().layout(), image.repository());
-      replaced.add(planner.inTarget(place));
+      replaced.add(new Way(image.repository().toString(), planner.inTarget(place)));
     }
-    Set<String> done = new HashSet<>();
+    Set<Way> done = new HashSet<>();
     outcomes.stream()
         .filter(outcome -> outcome.result() != Outcome.Result.Failed)
-        .forEach(outcome -> done.add(outcome.target()));
+        .forEach(outcome -> done.add(Way.of(outcome)));
     for (Outcome outcome : second) {
-      if (!done.contains(outcome.target())) {
-        replaced.add(outcome.target());
+      Way way = Way.of(outcome);
+      if (!done.contains(way)) {
+        replaced.add(way);
         continue;
       }
       switch (outcome.result()) {
@@ -548,17 +556,17 @@ public final class SyncRun {
         // It is there; only what travels with it could not be looked for once more.
         case Failed ->
             replaced.removeIf(
-                place ->
-                    outcome.target().startsWith(place + ":")
-                        || outcome.target().startsWith(place + "@"));
+                other ->
+                    way.target().startsWith(other.target() + ":")
+                        || way.target().startsWith(other.target() + "@"));
         case Copied, Drifted, Pruned -> {
-          done.remove(outcome.target());
-          replaced.add(outcome.target());
+          done.remove(way);
+          replaced.add(way);
         }
       }
     }
-    outcomes.removeIf(outcome -> replaced.contains(outcome.target()));
-    second.stream().filter(outcome -> !done.contains(outcome.target())).forEach(outcomes::add);
+    outcomes.removeIf(outcome -> replaced.contains(Way.of(outcome)));
+    second.stream().filter(outcome -> !done.contains(Way.of(outcome))).forEach(outcomes::add);
   }
 
   private Ledger prune(

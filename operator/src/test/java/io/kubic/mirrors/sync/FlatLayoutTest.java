@@ -1,6 +1,7 @@
 package io.kubic.mirrors.sync;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
@@ -27,16 +28,20 @@ class FlatLayoutTest {
   private static final String TAG = "app:1";
   private static final SelectedImage FIRST = image("a.example");
   private static final SelectedImage SECOND = image("b.example");
-  private static final MirrorListSpec SPEC =
-      ResourceFile.read(
-              "{apiVersion: mirrors.kubic.io/v1alpha1, kind: MirrorList, metadata: {name: t}, spec:"
-                  + " {layout: Flat, registryRef: {name: m}, sources: [{registry: a.example, images:"
-                  + " [app]}, {registry: b.example, images: [app]}]}}",
-              "list.yaml",
-              MirrorList.class)
-          .getFirst()
-          .getSpec();
 
+  private static MirrorListSpec spec(String more) {
+    return ResourceFile.read(
+            "{apiVersion: mirrors.kubic.io/v1alpha1, kind: MirrorList, metadata: {name: t}, spec: {"
+                + more
+                + "layout: Flat, registryRef: {name: m}, sources: [{registry: a.example, images:"
+                + " [app]}, {registry: b.example, images: [app]}]}}",
+            "list.yaml",
+            MirrorList.class)
+        .getFirst()
+        .getSpec();
+  }
+
+  private MirrorListSpec spec = spec("");
   private final MemoryStore one = new MemoryStore("a.example");
   private final MemoryStore two = new MemoryStore("b.example");
   private final MemoryStore target = new MemoryStore("mirror.local");
@@ -54,15 +59,15 @@ class FlatLayoutTest {
   private Report sync(SelectedImage... images) {
     SyncRun run =
         new SyncRun(
-            new SyncRun.Settings("ns.a", SPEC, Shard.whole(), Optional.empty()),
+            new SyncRun.Settings("ns.a", spec, Shard.whole(), Optional.empty()),
             target,
             new Planner(
-                SPEC,
+                spec,
                 source -> source.registry().equals("a.example") ? one : two,
                 target,
                 Planner.Depth.COPIES,
                 executor),
-            new Copier(target, SPEC, executor),
+            new Copier(target, spec, executor),
             executor,
             Clock.systemUTC(),
             new Random(1));
@@ -133,8 +138,32 @@ class FlatLayoutTest {
     one.image("app", "1", "x");
     two.image("app", "1", "y");
     one.broken.add("GET " + TAG);
-    assertThat(sync(FIRST, SECOND).isSuccessful()).isFalse();
+    Report report = sync(FIRST, SECOND);
+    assertThat(report.isSuccessful()).isFalse();
+    assertThat(report.images())
+        .extracting(Outcome::source, Outcome::reason)
+        .containsExactlyInAnyOrder(
+            tuple("a.example/app:1", Reason.ConnectionFailed),
+            tuple("b.example/app:1", Reason.Conflict));
     assertThat(target.manifests).doesNotContainKey(TAG);
+  }
+
+  @Test
+  void theSecondIsInConflictAlsoWhereTheFirstIsOnlyReachedAtTheEnd() {
+    one.image("app", "1", "x");
+    two.image("app", "1", "y");
+    one.failsOnce.add("GET " + TAG);
+    assertThatTheSecondIsInConflict(sync(FIRST, SECOND));
+  }
+
+  @Test
+  void whereTagsDoNotMoveTheSecondIsInConflictInEveryRun() {
+    one.image("app", "1", "x");
+    two.image("app", "1", "y");
+    spec = spec("tagPolicy: Immutable, ");
+    for (int run = 0; run < 2; run++) {
+      assertThatTheSecondIsInConflict(sync(FIRST, SECOND));
+    }
   }
 
   @Test

@@ -125,15 +125,15 @@ class SyncTest {
 
   @Test
   void anImageThatFailsTakesNoneAlongThatWaitsForItsBlobs() {
-    Manifest bad = source.image("a", "0", "shared", "rotten");
-    String rotten = "a@" + bad.blobs().getLast().digest();
+    Manifest bad = source.image("a", "0", "rotten", "shared");
+    String rotten = "a@" + bad.blobs().get(1).digest();
     source.blobs.remove(rotten);
     Set<String> own = new HashSet<>();
     for (int i = 1; i <= 15; i++) {
-      Manifest good = source.image("a", "" + i, "own " + i, "shared");
-      good.blobs().subList(0, 2).forEach(blob -> own.add("BLOB a@" + blob.digest()));
+      Manifest good = source.image("a", "" + i, "own " + i, "more " + i, "shared");
+      good.blobs().subList(0, 3).forEach(blob -> own.add("BLOB a@" + blob.digest()));
     }
-    String shared = "BLOB a@" + bad.blobs().get(1).digest();
+    String shared = "BLOB a@" + bad.blobs().getLast().digest();
     CountDownLatch begun = new CountDownLatch(1);
     CountDownLatch waiting = new CountDownLatch(own.size());
     source.onRequest =
@@ -149,7 +149,7 @@ class SyncTest {
           }
         };
     String[] images = IntStream.rangeClosed(0, 15).mapToObj(i -> "a:" + i).toArray(String[]::new);
-    assertThat(sync(spec("concurrency: {images: 32, blobs: 2}, ", ""), images))
+    assertThat(sync(spec("concurrency: {images: 32, blobs: 3}, ", ""), images))
         .filteredOn(outcome -> outcome.result() != Outcome.Result.Copied)
         .extracting(Outcome::reason)
         .containsExactly(Reason.NotFound);

@@ -177,7 +177,9 @@ final class Uploads {
           throw body.failure() != null ? body.failure() : e;
         }
         // Only what the target kept is progress, and only if it is worth a request.
-        attempt = offset - best >= BlobStream.PROGRESS ? 1 : attempt + 1;
+        if (!renew) {
+          attempt = offset - best >= BlobStream.PROGRESS ? 1 : attempt + 1;
+        }
         best = Math.max(best, offset);
         if (attempt > wire.connection().retry().limit()) {
           cancel(repository, location, object);

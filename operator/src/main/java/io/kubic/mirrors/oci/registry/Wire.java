@@ -134,13 +134,7 @@ final class Wire {
     try {
       Answer answer = exchange(ask, url, authorization, permit);
       if (answer.status() == 401 && isOwn(url) && !uploads && !ask.anonymous) {
-        Optional<Secret> better =
-            auth.answer(
-                answer.response(),
-                ask.scopes,
-                ask.repository,
-                ask.object,
-                authorization.orElse(null));
+        Optional<Secret> better = renew(ask, answer, authorization);
         if (better.isPresent()) {
           answer.endDeadline();
           answer.response().close();
@@ -150,8 +144,7 @@ final class Wire {
       }
       if (answer.status() == 401 && isOwn(url) && uploads) {
         // The body is gone; whoever sends it again finds a fresh token.
-        auth.answer(
-            answer.response(), ask.scopes, ask.repository, ask.object, authorization.orElse(null));
+        var _ = renew(ask, answer, authorization);
       }
       Answer last = follow(ask, answer, permit);
       if (last.status() == 429) {
@@ -169,6 +162,17 @@ final class Wire {
       throw e;
     } catch (RuntimeException e) {
       permit.close();
+      throw e;
+    }
+  }
+
+  /** What answers a 401 better than what was sent; empty when there is nothing better. */
+  private Optional<Secret> renew(Ask ask, Answer answer, Optional<Secret> used) {
+    try {
+      return auth.answer(
+          answer.response(), ask.scopes, ask.repository, ask.object, used.orElse(null));
+    } catch (RuntimeException e) {
+      answer.close();
       throw e;
     }
   }

@@ -16,7 +16,7 @@ unshared_repositories=${UNSHARED:-$([ -n "$full" ] && echo 120 || echo 20)} unsh
 shared_size=${SHARED_SIZE:-1}
 big=${BIG_GIB:-$([ -n "$full" ] && echo 8 || echo 1)}
 parallel=${PARALLEL:-32} # of the peers: where more did not make them faster
-small_parallel=${OURS_PARALLEL:-64} # limits.maxConcurrent of our list, where tiny requests wait for the link; elsewhere its default
+small_parallel=${OURS_PARALLEL:-128} # limits.maxConcurrent of our list, where tiny requests wait for the link; elsewhere its default
 ours_parallel=
 ours=${OURS:-$top/operator/target/kubectl-mirror}
 tools registry crane regsync

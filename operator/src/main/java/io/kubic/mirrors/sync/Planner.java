@@ -585,11 +585,25 @@ public final class Planner {
     if (MediaTypes.isIndex(top.mediaType())
         && companions.arePossible(
             task.source(), task.wanted().image().repository(), top.digest())) {
-      Closure.wanted(store.manifest(repository, top.digest().toString()), task.platforms()).stream()
-          .filter(Descriptor::isManifest)
-          .forEach(child -> subjects.add(child.digest()));
+      addChildren(task, top, store, repository, subjects, 0);
     }
     return subjects;
+  }
+
+  private static void addChildren(
+      Task task,
+      Descriptor index,
+      ImageSource store,
+      String repository,
+      Set<Digest> subjects,
+      int depth) {
+    Manifest manifest = store.manifest(repository, index.digest().toString());
+    for (Descriptor child : Closure.wanted(manifest, task.platforms())) {
+      boolean fresh = child.isManifest() && subjects.add(child.digest());
+      if (fresh && MediaTypes.isIndex(child.mediaType()) && depth < Closure.MAX_DEPTH) {
+        addChildren(task, child, store, repository, subjects, depth + 1);
+      }
+    }
   }
 
   static Outcome failure(String source, String target, RegistryException e) {

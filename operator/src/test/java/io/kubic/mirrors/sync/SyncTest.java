@@ -20,6 +20,7 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -146,6 +147,8 @@ class SyncTest {
             waiting.countDown();
           } else if (question.equals("BLOB " + rotten)) {
             await(waiting);
+            // Time to get to the blob; without it the test would see less, not fail.
+            LockSupport.parkNanos(50_000_000);
           }
         };
     String[] images = IntStream.rangeClosed(0, 15).mapToObj(i -> "a:" + i).toArray(String[]::new);
@@ -260,6 +263,18 @@ class SyncTest {
         .extracting(Outcome::result)
         .containsExactly(Outcome.Result.Skipped, Outcome.Result.Copied);
     assertThat(target.manifests).containsKey(AT + "a:sha256-" + image.digest().hex() + ".sig");
+  }
+
+  @Test
+  void aLateSignatureOfAnImageInAnIndexWithinAnIndexIsFound() {
+    Manifest image = source.image("a", null, "x");
+    Manifest nested = source.index("a", null, Map.of("amd64", image));
+    source.index("a", "1", Map.of("amd64", nested));
+    sync(spec("", ""), "a:1");
+    String signature = Attachments.tag(image.digest()) + ".sig";
+    source.image("a", signature, "signature");
+    sync(spec("", ""), "a:1");
+    assertThat(target.manifests).containsKey(AT + "a:" + signature);
   }
 
   @Test

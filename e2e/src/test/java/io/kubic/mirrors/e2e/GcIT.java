@@ -342,6 +342,7 @@ class GcIT {
     try (GatewayLab lab = lab(directory)) {
       RandomGraph graph = new RandomGraph(lab, lab.client(), "graph");
       graph.grow(new Random(1));
+      graph.grow(new Random(2));
       Files.writeString(directory.resolve("in-use"), "");
       RandomGraph.Place chosen =
           graph.unneeded(graph.needed(Set.of())).stream()

@@ -354,7 +354,7 @@ public final class Export {
     if (!failures.isEmpty() && !order.allowPartial()) {
       return new Result(null, null, planned.plan(), outcomes, selection.complete());
     }
-    Bundle bundle = seal(state, layout, store, planned.plan(), selection, failures);
+    Bundle bundle = seal(state, layout, store, planned, selection, failures);
     disk.write(partial.resolve(SEALED), bundle.toJson(), partial.resolve(NEW));
     BundleWriter.Done finished = writer.finish(bundle);
     return new Result(
@@ -429,7 +429,7 @@ public final class Export {
       State state,
       LayoutStore layout,
       ExportStore store,
-      Plan plan,
+      Planner.Result planned,
       Selection selection,
       List<Bundle.Failure> failures) {
     Map<String, String> sourceNames = new HashMap<>();
@@ -440,7 +440,7 @@ public final class Export {
     Map<String, BundleImage> images = new TreeMap<>();
     Set<String> wanted = new HashSet<>();
     int unchanged = 0;
-    for (Plan.Item item : plan.images()) {
+    for (Plan.Item item : planned.plan().images()) {
       Reference reference = Reference.parse(item.source());
       Repository repository = reference.repository();
       Digest digest = item.digest();
@@ -476,7 +476,9 @@ public final class Export {
       }
     }
     List<Bundle.Named> deletions =
-        failures.isEmpty() && order.base() != null ? deletions(order.base(), wanted) : List.of();
+        failures.isEmpty() && order.base() != null
+            ? deletions(order.base(), wanted, planned)
+            : List.of();
     Bundle.@Nullable Base base =
         order.base() == null || order.baseDigest() == null
             ? null
@@ -546,11 +548,13 @@ public final class Export {
         .orElseThrow();
   }
 
-  private static List<Bundle.Named> deletions(Receipt base, Set<String> wanted) {
+  private static List<Bundle.Named> deletions(
+      Receipt base, Set<String> wanted, Planner.Result planned) {
     List<Bundle.Named> deletions = new ArrayList<>();
     for (Receipt.Held image : base.images()) {
       String place = ExportStore.place(image.image().parsed());
-      if (!wanted.contains(ExportStore.key(place, image.tag(), image.digest()))) {
+      if (!wanted.contains(ExportStore.key(place, image.tag(), image.digest()))
+          && !planned.mayBeAttached(place, image.tag())) {
         deletions.add(new Bundle.Named(image.repository(), image.tag(), image.digest()));
       }
     }

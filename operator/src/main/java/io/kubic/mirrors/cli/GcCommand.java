@@ -139,7 +139,7 @@ final class GcCommand implements Callable<Integer> {
                   ? RegistryProgram.ofProcess(Path.of("/proc"), binary, config, scheduler)
                   : new RegistryProgram(binary, config),
               options,
-              () -> Pins.of(registry),
+              () -> pinned(registry),
               Clock.systemUTC(),
               line -> {
                 if (!connections.isQuiet()) {
@@ -154,6 +154,18 @@ final class GcCommand implements Callable<Integer> {
       throw output.failed(spec, ExitCode.FAILED, e.getMessage());
     } catch (RegistryException e) {
       throw output.failed(spec, ExitCode.UNAVAILABLE, e.getMessage());
+    }
+  }
+
+  /** What lists select by digest alone; without knowing it nothing may be deleted. */
+  private static Set<Digest> pinned(RegistryClient registry) {
+    try {
+      return Pins.of(registry);
+    } catch (RegistryException e) {
+      if (e.reason().isTransient()) {
+        throw e;
+      }
+      throw new UpkeepException(String.valueOf(e.getMessage()), e);
     }
   }
 

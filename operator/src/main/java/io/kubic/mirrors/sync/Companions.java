@@ -38,8 +38,11 @@ final class Companions {
   /** Held while a source is asked for the first time, so that it is asked once and not by all. */
   private final Map<List<String>, ReentrantLock> first = new ConcurrentHashMap<>();
 
-  /** Why nothing more is looked for in a repository. */
-  private final Map<Repository, RegistryException> failed = new ConcurrentHashMap<>();
+  /** Repositories whose tags could not be listed. */
+  private final Map<Repository, RegistryException> unlisted = new ConcurrentHashMap<>();
+
+  /** Repositories of which a question for referrers had no answer. */
+  private final Map<Repository, RegistryException> unanswered = new ConcurrentHashMap<>();
 
   /**
    * Something attached.
@@ -59,12 +62,23 @@ final class Companions {
 
   /** Why not everything attached to images of a repository is known; empty where it is. */
   Optional<RegistryException> failure(Repository repository) {
-    return Optional.ofNullable(failed.get(repository));
+    RegistryException tags = unlisted.get(repository);
+    RegistryException referrers = unanswered.get(repository);
+    return Optional.ofNullable(
+        tags == null || referrers == null
+            ? tags == null ? referrers : tags
+            : worse(tags, referrers));
+  }
+
+  /** The one that is tried again. */
+  private static RegistryException worse(RegistryException one, RegistryException other) {
+    return one.reason().isTransient() ? one : other;
   }
 
   /** What could not be looked for may be by now. */
   void lookAgain() {
-    failed.values().removeIf(e -> e.reason().isTransient());
+    unlisted.values().removeIf(e -> e.reason().isTransient());
+    unanswered.values().removeIf(e -> e.reason().isTransient());
   }
 
   /** Whether a tag is one that attaches something to a digest. */
@@ -129,14 +143,20 @@ final class Companions {
     if (answer != null) {
       return answer;
     }
-    if (failed.containsKey(repository)) {
+    if (isUnreachable(repository)) {
       return List.of();
     }
     answer = ask(source, repository, subject);
-    if (!failed.containsKey(repository)) {
+    if (!isUnreachable(repository)) {
       known.put(subject, answer);
     }
     return answer;
+  }
+
+  /** Whether it is too early for another question. */
+  private boolean isUnreachable(Repository repository) {
+    RegistryException e = unanswered.get(repository);
+    return e != null && e.reason().isTransient();
   }
 
   private boolean hasApi(MirrorListSpec.Source source) {
@@ -170,7 +190,7 @@ final class Companions {
       api.merge(key(source), told.isPresent(), Boolean::logicalOr);
       return told.orElse(List.of());
     } catch (RegistryException e) {
-      fail(repository, e);
+      fail(unanswered, repository, e);
       return List.of();
     }
   }
@@ -181,22 +201,28 @@ final class Companions {
     if (known != null) {
       return known;
     }
-    if (failed.containsKey(repository)) {
+    if (unlisted.containsKey(repository)) {
       return Set.of();
     }
     try {
       listed(repository, sources.apply(source).tags(repository.path()).names());
     } catch (RegistryException e) {
-      fail(repository, e);
+      fail(unlisted, repository, e);
     }
     return tags.getOrDefault(repository, Set.of());
   }
 
-  private void fail(Repository repository, RegistryException e) {
+  /** A search ended by a defect. */
+  void gaveUp(Repository repository, RegistryException e) {
+    fail(unanswered, repository, e);
+  }
+
+  private static void fail(
+      Map<Repository, RegistryException> kind, Repository repository, RegistryException e) {
     if (e.reason() == Reason.Cancelled) {
       throw e;
     }
-    failed.putIfAbsent(repository, e);
+    kind.merge(repository, e, Companions::worse);
   }
 
   private static List<String> key(MirrorListSpec.Source source) {

@@ -335,13 +335,19 @@ public final class Copier {
     CompletableFuture<String> mine = new CompletableFuture<>();
     CompletableFuture<String> first = homes.putIfAbsent(blob.digest(), mine);
     String home = null;
-    if (first != null) {
+    boolean failed = false;
+    while (first != null && home == null && !failed) {
       try {
         home = first.join();
       } catch (CompletionException e) {
         // Whoever fetched it failed, perhaps for a reason of his own: try it ourselves.
+        failed = !isOfAnother(e.getCause());
+        if (!failed) {
+          first = homes.putIfAbsent(blob.digest(), mine);
+        }
       }
-    } else {
+    }
+    if (first == null) {
       try {
         home = fetch(work, blob, upstream, written);
         if (blob.size() >= Ledger.LARGE) {
@@ -382,7 +388,7 @@ public final class Copier {
       } catch (RegistryException e) {
         switch (e.reason()) {
           // Perhaps it is that repository alone that does not take it.
-          case TargetRejected, Forbidden, Unauthorized -> {}
+          case TargetRejected, Forbidden, Unauthorized, NotFound, TargetFull -> {}
           default -> throw e;
         }
       }
@@ -434,7 +440,7 @@ public final class Copier {
   }
 
   /** Whether somebody else was stopped, as the blobs of an image are when one of them fails. */
-  private static boolean isOfAnother(RuntimeException failure) {
+  private static boolean isOfAnother(@Nullable Throwable failure) {
     return failure instanceof RegistryException known
         && known.reason() == Reason.Cancelled
         && !Thread.currentThread().isInterrupted();

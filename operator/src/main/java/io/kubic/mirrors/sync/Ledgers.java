@@ -23,6 +23,8 @@ import org.jspecify.annotations.Nullable;
 final class Ledgers {
   static final String REPOSITORY = "mirror-operator/ledger";
 
+  private static final String UNREADABLE = "the ledger cannot be read, so nothing is deleted: ";
+
   /** Some 200,000 tags. */
   private static final int MAX_BYTES = 64 << 20;
 
@@ -94,7 +96,8 @@ final class Ledgers {
     return "if that list is no more, remove its ledger: "
         + REPOSITORY
         + ":"
-        + tag(list, Shard.whole());
+        + tag(list, Shard.whole())
+        + " (with shards, those of its parts)";
   }
 
   /** The tag of a list's documents. */
@@ -137,7 +140,7 @@ final class Ledgers {
             new Selection.Problem(
                 target.name() + "/" + REPOSITORY + ":" + tag,
                 Reason.MalformedResponse,
-                "the ledger cannot be read, so nothing is pruned: " + e.getMessage()));
+                UNREADABLE + e.getMessage()));
       }
     }
     List<Ledger> others = new ArrayList<>();
@@ -153,9 +156,7 @@ final class Ledgers {
 
   private Selection.Problem problem(String object, RegistryException e) {
     return new Selection.Problem(
-        target.name() + "/" + object,
-        e.reason(),
-        "the ledger cannot be read, so nothing is pruned: " + e.problem());
+        target.name() + "/" + object, e.reason(), UNREADABLE + e.problem());
   }
 
   /** Writes it; what could not be done is told. */

@@ -27,7 +27,11 @@ public final class Pins {
               throw new RegistryException(
                   problem.reason(),
                   problem.object(),
-                  problem.message() + "; a run of its list writes it anew");
+                  problem.reason().isTransient()
+                      ? problem.message()
+                      : problem.message()
+                          + "; a run of its list writes it anew; if there is no such list, remove"
+                          + " the tag");
             });
     return view.others().stream()
         .flatMap(ledger -> ledger.pins().stream())

@@ -142,6 +142,11 @@ public final class Planner {
       again = Set.copyOf(again);
       doubtful = Set.copyOf(doubtful);
     }
+
+    /** Whether something in the target may be attached to an image although it was not found. */
+    public boolean mayBeAttached(String place, @Nullable String tag) {
+      return doubtful.contains(place) && (tag == null || Companions.isTag(tag));
+    }
   }
 
   /** Whether the sizes of what is there already are known too. */
@@ -597,10 +602,21 @@ public final class Planner {
       String repository,
       Set<Digest> subjects,
       int depth) {
-    Manifest manifest = store.manifest(repository, index.digest().toString());
+    Manifest manifest;
+    try {
+      manifest = store.manifest(repository, index.digest().toString());
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound && depth > 0) {
+        return; // Whoever put the index there left it out.
+      }
+      throw e;
+    }
     for (Descriptor child : Closure.wanted(manifest, task.platforms())) {
       boolean fresh = child.isManifest() && subjects.add(child.digest());
-      if (fresh && MediaTypes.isIndex(child.mediaType()) && depth < Closure.MAX_DEPTH) {
+      if (fresh
+          && MediaTypes.isIndex(child.mediaType())
+          && depth < Closure.MAX_DEPTH
+          && subjects.size() < Closure.MAX_MANIFESTS) {
         addChildren(task, child, store, repository, subjects, depth + 1);
       }
     }
@@ -649,11 +665,10 @@ public final class Planner {
     } catch (RegistryException e) {
       throw e;
     } catch (RuntimeException e) {
-      noted.add(
-          new Selection.Problem(
-              found.image().toString(),
-              Reason.Internal,
-              "signatures cannot be looked for; a defect, please report it: " + e));
+      companions.gaveUp(
+          found.image().repository(),
+          new RegistryException(
+              Reason.Internal, found.image().toString(), "a defect, please report it: " + e, e));
       return List.of();
     }
   }
@@ -682,6 +697,10 @@ public final class Planner {
         continue;
       }
       Plan.Item owned = Objects.requireNonNull(owner.item());
+      if (item.action() == Plan.Action.Fail) {
+        settled.add(Objects.requireNonNull(one.outcome()));
+        continue;
+      }
       Digest wanted = atSource(owner);
       if (wanted == null || !wanted.equals(atSource(one))) {
         // Two sources that agree would be one image.
@@ -701,13 +720,20 @@ public final class Planner {
     Set<SelectedImage> again = new HashSet<>();
     Set<String> doubtful = new HashSet<>();
     Set<Repository> told = new HashSet<>();
+    Set<SelectedImage> owning = new HashSet<>();
+    owners.values().forEach(one -> owning.add(one.image()));
     for (Found one : found) {
       Plan.Item item = one.item();
       Outcome outcome = one.outcome();
       if (item == null) {
         continue;
       }
-      if (outcome != null && outcome.reason() != null && outcome.reason().isTransient()) {
+      // One that lost its place to another source would take it when it is planned alone.
+      boolean mayComeAgain = owning.contains(one.wanted().root());
+      if (mayComeAgain
+          && outcome != null
+          && outcome.reason() != null
+          && outcome.reason().isTransient()) {
         again.add(one.wanted().root());
       }
       Repository repository = one.image().repository();
@@ -722,7 +748,7 @@ public final class Planner {
         continue;
       }
       RegistryException why = unsearched(repository, unsearched.get());
-      if (why.reason().isTransient()) {
+      if (mayComeAgain && why.reason().isTransient()) {
         again.add(one.wanted().root());
       }
       if (!told.add(repository)) {
@@ -782,10 +808,12 @@ public final class Planner {
 
   /** What an image is at its source now; null when that is not known. */
   private static @Nullable Digest atSource(Found found) {
-    Outcome outcome = found.outcome();
-    return outcome != null && outcome.result() == Outcome.Result.Drifted
-        ? outcome.digest()
-        : Objects.requireNonNull(found.item()).digest();
+    Plan.Item item = Objects.requireNonNull(found.item());
+    return switch (item.action()) {
+      case Fail -> null;
+      case Drift -> Objects.requireNonNull(found.outcome()).digest();
+      case Copy, Skip, Prune -> item.digest();
+    };
   }
 
   /** What outcomes call a repository of the target. */

@@ -514,7 +514,7 @@ public final class SyncRun {
     List<Copier.Work> work = new ArrayList<>();
     List<Outcome> settled = new ArrayList<>(result.settled());
     disentangle(result.work(), planned.view(), work, settled);
-    result.plan().images().forEach(item -> items.put(item.target(), item));
+    result.plan().images().forEach(item -> items.merge(item.target(), item, SyncRun::later));
     List<Ledger.Tagged> intended = new ArrayList<>();
     work.forEach(one -> tagged(one).ifPresent(intended::add));
     Ledger next = ledger.intend(intended, now());
@@ -524,6 +524,14 @@ public final class SyncRun {
     settled.addAll(copier.copy(work, listener));
     merge(outcomes, settled, images);
     return next;
+  }
+
+  /** What is known of an image that was planned twice: what is found in place tells no size. */
+  private static Plan.Item later(Plan.Item first, Plan.Item second) {
+    if (second.action() != Plan.Action.Skip) {
+      return second;
+    }
+    return first.action() == Plan.Action.Fail ? second.withBytes(0) : first;
   }
 
   /** What an outcome is about: two sources may want one place. */

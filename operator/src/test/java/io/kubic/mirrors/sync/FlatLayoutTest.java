@@ -10,6 +10,7 @@ import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import java.time.Clock;
 import java.util.List;
@@ -20,6 +21,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -154,6 +156,46 @@ class FlatLayoutTest {
     two.image("app", "1", "y");
     one.failsOnce.add("GET " + TAG);
     assertThatTheSecondIsInConflict(sync(FIRST, SECOND));
+  }
+
+  @Test
+  void theSecondDoesNotTakeTheTagWhereItIsReachedAtTheEndOnly() {
+    Manifest owner = one.image("app", "1", "x");
+    two.image("app", "1", "y");
+    two.failsOnce.add("GET " + TAG);
+    Report report = sync(FIRST, SECOND);
+    assertThat(report.isSuccessful()).isFalse();
+    assertThat(target.manifests.get(TAG)).isEqualTo(owner);
+    assertThatTheSecondIsInConflict(sync(FIRST, SECOND));
+  }
+
+  @Test
+  void theSecondDoesNotTakeTheTagWhereItsSignaturesAreFoundAtTheEndOnly() {
+    Manifest owner = one.image("app", "1", "x");
+    two.image("app", "1", "y");
+    AtomicBoolean first = new AtomicBoolean(true);
+    two.onRequest =
+        question -> {
+          if (question.equals("TAGS app") && first.getAndSet(false)) {
+            throw new RegistryException(Reason.ServerError, question, "broke");
+          }
+        };
+    Report report = sync(FIRST, SECOND);
+    assertThat(report.isSuccessful()).isFalse();
+    assertThat(report.images()).extracting(Outcome::reason).contains(Reason.Conflict);
+    assertThat(target.manifests.get(TAG)).isEqualTo(owner);
+  }
+
+  @Test
+  void aSecondThatCannotBeReachedIsTold() {
+    one.image("app", "1", "x");
+    sync(FIRST);
+    two.broken.add("HEAD " + TAG);
+    two.broken.add("GET " + TAG);
+    assertThat(sync(FIRST, SECOND).images())
+        .extracting(Outcome::source, Outcome::reason)
+        .containsExactlyInAnyOrder(
+            tuple("a.example/app:1", null), tuple("b.example/app:1", Reason.ConnectionFailed));
   }
 
   @Test

@@ -239,7 +239,7 @@ class SyncRunTest {
         .extracting(Selection.Problem::message)
         .containsExactly(
             "is not pruned: the list ns.b selects it; if that list is no more, remove its ledger:"
-                + " mirror-operator/ledger:ns.b");
+                + " mirror-operator/ledger:ns.b (with shards, those of its parts)");
   }
 
   @Test
@@ -332,6 +332,46 @@ class SyncRunTest {
     assertThat(plan.problems())
         .singleElement()
         .satisfies(problem -> assertThat(problem.message()).contains("cannot be looked for"));
+  }
+
+  @Test
+  void aLoginThatMayNotListStillGetsWhatTheReferrersApiTells() {
+    source.hasReferrersApi = true;
+    List<Manifest> attached = new ArrayList<>();
+    for (String tag : List.of("1", "2", "3")) {
+      attached.add(source.attached("a", source.image("a", tag, "x" + tag), "sbom " + tag));
+    }
+    source.onRequest =
+        question -> {
+          if (question.equals("TAGS a")) {
+            throw new RegistryException(Reason.Forbidden, question, "denied");
+          }
+        };
+    assertThat(sync("", "a:1", "a:2", "a:3").report().isSuccessful()).isTrue();
+    assertThat(attached)
+        .allSatisfy(sbom -> assertThat(target.manifests).containsKey(AT + "a@" + sbom.digest()));
+  }
+
+  @Test
+  void whatIsLookedAtTwiceKeepsItsSize() {
+    source.image("a", "1", "x");
+    sync("", "a:1");
+    long size = bytes("a:1");
+    AtomicBoolean first = new AtomicBoolean(true);
+    source.onRequest =
+        question -> {
+          if (question.equals("TAGS a") && first.getAndSet(false)) {
+            throw new RegistryException(Reason.ServerError, question, "broke");
+          }
+        };
+    source.image("a", "2", "y");
+    assertThat(sync("", "a:1", "a:2").report().isSuccessful()).isTrue();
+    assertThat(bytes("a:1")).isEqualTo(size).isGreaterThan(100);
+    assertThat(bytes("a:2")).isEqualTo(size);
+  }
+
+  private long bytes(String tag) {
+    return new Ledgers(target, list, shard).load().own().entries().get(AT + tag).bytes();
   }
 
   @Test

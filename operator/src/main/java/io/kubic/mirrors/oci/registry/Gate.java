@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Gate {
   private static final int MAX_QUOTA = 1_000_000_000;
+  private static final Duration TICK = Duration.ofSeconds(1);
 
   private final String registry;
   private final Clock clock;
@@ -365,6 +366,11 @@ final class Gate {
    * @throws RegistryException RateLimited; Cancelled; what the pull throws
    */
   <T> T pull(String object, Supplier<T> pull) {
+    Duration wait = untilNewQuota();
+    if (wait.isPositive()) {
+      rest(wait, object);
+      pulled = false; // Nothing is known of the new one.
+    }
     if (!pulled && remaining().isEmpty()) {
       try {
         firstPull.lockInterruptibly();
@@ -386,26 +392,13 @@ final class Gate {
 
   /** The registry's next answer corrects the count. */
   void spend(String object) {
-    Duration wait = take(object, patience);
-    if (wait.isPositive()) {
-      rest(wait, object);
-      var _ = take(object, Duration.ZERO);
-    }
-  }
-
-  /** Takes one from the quota, or tells how long it takes until there is a new one. */
-  private Duration take(String object, Duration most) {
     lock.lock();
     try {
       int left = remaining().orElse(-1);
       if (left < 0) {
-        return Duration.ZERO;
+        return;
       }
       if (left <= limits.minRemaining()) {
-        Duration wait = Duration.between(clock.instant(), remainingUntil);
-        if (wait.compareTo(most) <= 0) {
-          return wait;
-        }
         throw new RegistryException(
                 Reason.RateLimited,
                 object,
@@ -416,7 +409,21 @@ final class Gate {
             .asFinal();
       }
       remaining = left - 1;
-      return Duration.ZERO;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** How long it takes until what is spent is there again; zero where it is not worth waiting. */
+  private Duration untilNewQuota() {
+    lock.lock();
+    try {
+      if (remaining().orElse(Integer.MAX_VALUE) > limits.minRemaining()) {
+        return Duration.ZERO;
+      }
+      // Registries tell whole seconds.
+      Duration wait = Duration.between(clock.instant(), remainingUntil).plus(TICK);
+      return wait.compareTo(patience) > 0 ? Duration.ZERO : wait;
     } finally {
       lock.unlock();
     }

@@ -26,7 +26,7 @@ final class StallWatch implements AutoCloseable {
 
   private Transport.@Nullable Alarm alarm;
 
-  /** The first of the looks in a row that found it waiting; negative: there is none. */
+  /** The bytes at the first of the looks in a row that found it waiting; negative: none did. */
   private long first = -1;
 
   private int looks;

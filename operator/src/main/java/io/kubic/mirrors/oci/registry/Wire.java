@@ -147,7 +147,7 @@ final class Wire {
         var _ = renew(ask, answer, authorization);
       }
       Answer last = follow(ask, answer, permit);
-      if (last.status() == 429) {
+      if (last.status() == 429 && isOwn(last.url())) {
         gate.slow();
       }
       if (last.status() >= 500 && ask.url == null) {

@@ -121,12 +121,12 @@ class GateTest {
             hurry,
             hurry);
     kept.quota(told("ratelimit-remaining", "5", "ratelimit-reset", "2"));
-    kept.spend("a");
+    assertThat(kept.pull("a", () -> 1)).isEqualTo(1);
     assertThat(hurry.pauses)
         .singleElement(InstanceOfAssertFactories.DURATION)
-        .isBetween(Duration.ofSeconds(1), Duration.ofSeconds(2));
+        .isBetween(Duration.ofSeconds(2), Duration.ofSeconds(3));
     kept.quota(told("ratelimit-remaining", "5", "ratelimit-reset", "21600"));
-    assertThatThrownBy(() -> kept.spend("b")).hasMessageContaining("5 pulls are left");
+    assertThatThrownBy(() -> kept.pull("b", () -> 2)).hasMessageContaining("5 pulls are left");
     assertThat(hurry.pauses).hasSize(1);
   }
 

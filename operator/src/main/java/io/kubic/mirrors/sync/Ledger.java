@@ -21,7 +21,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -34,10 +33,9 @@ import org.jspecify.annotations.Nullable;
  * @param entries by place, {@code repository:tag}
  * @param homes a repository that probably has a large blob, so that it can be mounted from there; a
  *     hint that costs one request when it is wrong. What was found out last comes last
- * @param pins what is selected by digest alone, {@code repository@digest}: no tag keeps it
+ * @param pins what is selected by digest alone: no tag keeps it
  */
-record Ledger(
-    String list, Map<String, Entry> entries, Map<Digest, String> homes, Set<String> pins) {
+record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes, Set<Pin> pins) {
   static final String TYPE = "application/vnd.kubic.mirrors.ledger.v1+json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final int MAX_DIGESTS = 4;
@@ -112,6 +110,26 @@ record Ledger(
 
     Entry missing(@Nullable Instant since) {
       return new Entry(repository, tag, digests, source, bytes, put, since, seen);
+    }
+  }
+
+  /** A digest of a repository of the target. */
+  record Pin(String repository, Digest digest) {
+    /**
+     * @throws IllegalArgumentException when it is no {@code repository@digest}
+     */
+    static Pin parse(String text) {
+      int at = text.indexOf('@');
+      if (at < 0) {
+        throw new IllegalArgumentException("'" + Shown.of(text) + "' is no repository@digest");
+      }
+      return new Pin(
+          Repository.requirePath(text.substring(0, at)), Digest.parse(text.substring(at + 1)));
+    }
+
+    @Override
+    public String toString() {
+      return repository + "@" + digest;
     }
   }
 
@@ -244,8 +262,8 @@ record Ledger(
    *
    * @param complete whether that is all of it
    */
-  Ledger pinning(Set<String> selected, boolean complete) {
-    Set<String> next = new TreeSet<>(selected);
+  Ledger pinning(Set<Pin> selected, boolean complete) {
+    Set<Pin> next = new HashSet<>(selected);
     if (!complete) {
       next.addAll(pins);
     }
@@ -254,19 +272,15 @@ record Ledger(
 
   /** Whether one of some digests of a repository is selected by digest. */
   boolean isPinned(String repository, List<Digest> digests) {
-    return digests.stream().anyMatch(digest -> pins.contains(repository + "@" + digest));
-  }
-
-  private static String repository(String pin) {
-    return pin.substring(0, pin.indexOf('@'));
+    return digests.stream().anyMatch(digest -> pins.contains(new Pin(repository, digest)));
   }
 
   /** The entries of one part of the list. */
   Ledger of(Shard shard) {
     Map<String, Entry> next = new TreeMap<>(entries);
     next.values().removeIf(entry -> !shard.owns(entry.repository()));
-    Set<String> pinned = new TreeSet<>(pins);
-    pinned.removeIf(pin -> !shard.owns(repository(pin)));
+    Set<Pin> pinned = new HashSet<>(pins);
+    pinned.removeIf(pin -> !shard.owns(pin.repository()));
     return new Ledger(list, next, homes, pinned);
   }
 
@@ -281,7 +295,7 @@ record Ledger(
   static Ledger merged(String list, List<Stored> all) {
     Map<String, Entry> entries = new TreeMap<>();
     LinkedHashMap<Digest, String> homes = new LinkedHashMap<>();
-    Set<String> pins = new TreeSet<>();
+    Set<Pin> pins = new HashSet<>();
     all.stream()
         .sorted(Comparator.comparing(Stored::time))
         .forEach(
@@ -290,7 +304,7 @@ record Ledger(
               entries.putAll(stored.ledger().entries());
               homes.values().removeIf(stored.shard()::owns);
               stored.ledger().homes().forEach(homes::putLast);
-              pins.removeIf(pin -> stored.shard().owns(repository(pin)));
+              pins.removeIf(pin -> stored.shard().owns(pin.repository()));
               pins.addAll(stored.ledger().pins());
             });
     return new Ledger(list, entries, homes, pins);
@@ -326,7 +340,7 @@ record Ledger(
         .forEach(home -> housed.put(home.getKey().toString(), home.getValue()));
     if (!pins.isEmpty()) {
       var pinned = root.putArray("pins");
-      new TreeSet<>(pins).forEach(pinned::add);
+      pins.stream().map(Pin::toString).sorted().forEach(pinned::add);
     }
     try {
       return JSON.writeValueAsBytes(root);
@@ -375,9 +389,9 @@ record Ledger(
                   homes.put(
                       Digest.parse(home.getKey()),
                       Repository.requirePath(home.getValue().asText())));
-      Set<String> pins = new TreeSet<>();
+      Set<Pin> pins = new HashSet<>();
       for (JsonNode pin : root.path("pins")) {
-        pins.add(pin(pin.asText()));
+        pins.add(Pin.parse(pin.asText()));
       }
       return new Stored(
           new Ledger(root.path("list").asText(), entries, homes, pins),
@@ -388,16 +402,6 @@ record Ledger(
     } catch (DateTimeException e) {
       throw new IllegalArgumentException("it holds a malformed time", e);
     }
-  }
-
-  private static String pin(String text) {
-    int at = text.indexOf('@');
-    if (at < 0) {
-      throw new IllegalArgumentException("'" + Shown.of(text) + "' is no repository@digest");
-    }
-    return Repository.requirePath(text.substring(0, at))
-        + "@"
-        + Digest.parse(text.substring(at + 1));
   }
 
   private static Seen seen(String text) {

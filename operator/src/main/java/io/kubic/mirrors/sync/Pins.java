@@ -35,7 +35,7 @@ public final class Pins {
             });
     return view.others().stream()
         .flatMap(ledger -> ledger.pins().stream())
-        .map(pin -> Digest.parse(pin.substring(pin.indexOf('@') + 1)))
+        .map(Ledger.Pin::digest)
         .collect(Collectors.toSet());
   }
 }

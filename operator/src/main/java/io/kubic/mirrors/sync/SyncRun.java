@@ -24,7 +24,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
@@ -300,14 +299,14 @@ public final class SyncRun {
         .toList();
   }
 
-  /** What is selected by its digest alone, {@code repository@digest} in the target. */
-  private Set<String> pins(Plan plan) {
+  /** What is selected by its digest alone. */
+  private Set<Ledger.Pin> pins(Plan plan) {
     String start = target.name() + "/";
-    Set<String> pins = new TreeSet<>();
+    Set<Ledger.Pin> pins = new HashSet<>();
     for (Plan.Item item : plan.images()) {
       boolean named = item.action() != Plan.Action.Prune && !item.referrer();
       if (named && item.target().startsWith(start) && item.target().indexOf('@') > 0) {
-        pins.add(item.target().substring(start.length()));
+        pins.add(Ledger.Pin.parse(item.target().substring(start.length())));
       }
     }
     return pins;
@@ -387,9 +386,11 @@ public final class SyncRun {
     Map<Digest, String> large = large(planned.work());
     large.keySet().removeAll(known.keySet());
     copier.remember(known, large);
-    Set<String> pins = pins(planned.plan());
+    Set<Ledger.Pin> pins = pins(planned.plan());
     Ledger ledger = view.own().intend(intended, now()).pinning(pins, false).housing(large);
-    if (view.writable() && !(intended.isEmpty() && view.own().pins().containsAll(pins))) {
+    boolean isNew = !intended.isEmpty() || !view.own().pins().containsAll(pins);
+    Ledger written = view.writable() && isNew ? ledger : view.own();
+    if (view.writable() && isNew) {
       tell(problems, ledgers.save(ledger, clock.instant()));
     }
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
@@ -420,7 +421,7 @@ public final class SyncRun {
         workers.all(
             target.name(),
             List.of(
-                () -> view.writable() && !after.equals(ledger) ? keep(after) : Kept.NOTHING,
+                () -> view.writable() && !after.equals(written) ? keep(after) : Kept.NOTHING,
                 () ->
                     view.writable() && report.isSuccessful() ? lock(outcomes, items) : Kept.NOTHING,
                 () -> store(report, planned.plan())));

@@ -785,7 +785,7 @@ class SyncRunTest {
                 Set.of("x:1"),
                 true,
                 put)
-            .pinning(Set.of("x@" + digest), true);
+            .pinning(Set.of(new Ledger.Pin("x", digest)), true);
     assertThat(ledger.entries().values())
         .extracting(Ledger.Entry::seen)
         .containsExactlyInAnyOrder(Ledger.Seen.No, Ledger.Seen.Part, Ledger.Seen.Whole);

@@ -125,7 +125,9 @@ class TokenTest {
     "registry.example.com, auth.badexample.com",
     "registry.example.com, registry.example.com.evil.org",
     // Whose registrable domains only have a public suffix in common.
-    "registry.example.co.uk, auth.evil.co.uk"
+    "registry.example.co.uk, auth.evil.co.uk",
+    // Two services of one cluster.
+    "registry.one.svc.cluster.local, auth.two.svc.cluster.local"
   })
   void aRealmOfAnotherDomainIsRefusedAndHearsNothing(String host, String realm) {
     assertThatItIsRefused(withRealm(host, realm));

@@ -11,6 +11,7 @@ import io.kubic.mirrors.oci.registry.Retry;
 import io.kubic.mirrors.oci.registry.Secret;
 import io.kubic.mirrors.oci.registry.Transport;
 import io.kubic.mirrors.oci.registry.Trust;
+import io.kubic.mirrors.ops.Terminal;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -92,8 +93,9 @@ final class ConnectionOptions implements AutoCloseable {
     return quiet;
   }
 
-  boolean isVerbose() {
-    return verbose;
+  /** How progress is told. */
+  Progress.Form progress() {
+    return Progress.Form.of(quiet, verbose, Terminal::isStandardError);
   }
 
   /** The number of {@code --concurrency}. */

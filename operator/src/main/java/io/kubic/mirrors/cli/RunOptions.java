@@ -1,6 +1,5 @@
 package io.kubic.mirrors.cli;
 
-import io.kubic.mirrors.ops.Terminal;
 import io.kubic.mirrors.sync.Report;
 import java.nio.file.Path;
 import java.util.Map;
@@ -26,7 +25,7 @@ final class RunOptions {
     return new RunOutput(
         spec.commandLine().getOut(),
         spec.commandLine().getErr(),
-        Progress.Form.of(connections.isQuiet(), connections.isVerbose(), Terminal::isStandardError),
+        connections.progress(),
         terminationLog);
   }
 

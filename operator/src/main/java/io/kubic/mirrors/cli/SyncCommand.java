@@ -15,7 +15,6 @@ import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.registry.RegistryClient;
 import io.kubic.mirrors.ops.Carriers;
-import io.kubic.mirrors.ops.Terminal;
 import io.kubic.mirrors.sync.Copier;
 import io.kubic.mirrors.sync.Outcome;
 import io.kubic.mirrors.sync.Plan;
@@ -303,7 +302,7 @@ final class SyncCommand implements Callable<Integer> {
 
   private Progress progress(Plan plan, int images, Copier copier) {
     return new Progress(
-        Progress.Form.of(connections.isQuiet(), connections.isVerbose(), Terminal::isStandardError),
+        connections.progress(),
         images,
         plan.totals().bytesToTransfer(),
         copier::settledBytes,

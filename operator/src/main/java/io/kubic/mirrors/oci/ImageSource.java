@@ -32,6 +32,18 @@ public interface ImageSource {
   /** A manifest; when the identifier is a digest, the bytes have been checked against it. */
   Manifest manifest(String repository, String identifier);
 
+  /** The same; empty when there is no such thing. */
+  default Optional<Manifest> findManifest(String repository, String identifier) {
+    try {
+      return Optional.of(manifest(repository, identifier));
+    } catch (RegistryException e) {
+      if (e.reason() == Reason.NotFound) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
   /**
    * A blob's bytes from an offset on, not verified: {@link BlobVerifier} does that. The stream goes
    * on by itself after a broken connection, ends at the descriptor's size, and throws a {@link

@@ -81,14 +81,9 @@ final class Artifacts {
    */
   static Optional<byte[]> read(
       ImageSource store, String repository, String tag, String type, int maxBytes) {
-    Manifest manifest;
-    try {
-      manifest = store.manifest(repository, tag);
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return Optional.empty();
-      }
-      throw e;
+    Manifest manifest = store.findManifest(repository, tag).orElse(null);
+    if (manifest == null) {
+      return Optional.empty();
     }
     String object = store.name() + "/" + repository + ":" + tag;
     if (!(manifest.content() instanceof Manifest.Image image)

@@ -106,15 +106,7 @@ final class Attachments {
   }
 
   private Optional<Manifest> index(String place, Digest subject) {
-    try {
-      Manifest found = target.manifest(place, tag(subject));
-      return found.isIndex() ? Optional.of(found) : Optional.empty();
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return Optional.empty();
-      }
-      throw e;
-    }
+    return target.findManifest(place, tag(subject)).filter(Manifest::isIndex);
   }
 
   /** An index with one more entry; the others stay as they are, whatever they hold. */

@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * Signatures, attestations, bills of material and whatever else is attached to an image at its
@@ -62,12 +63,9 @@ final class Companions {
 
   /** Why not everything attached to images of a repository is known; empty where it is. */
   Optional<RegistryException> failure(Repository repository) {
-    RegistryException tags = unlisted.get(repository);
-    RegistryException referrers = unanswered.get(repository);
-    return Optional.ofNullable(
-        tags == null || referrers == null
-            ? tags == null ? referrers : tags
-            : worse(tags, referrers));
+    return Stream.of(unlisted, unanswered)
+        .flatMap(kind -> Stream.ofNullable(kind.get(repository)))
+        .reduce(Companions::worse);
   }
 
   /** The one that is tried again. */

@@ -79,7 +79,7 @@ final class Holdings {
           .map(descriptor -> new There(descriptor, null))
           .orElse(null);
     }
-    Manifest top = read(repository, name);
+    Manifest top = target.findManifest(repository, name).orElse(null);
     if (top == null) {
       return null;
     }
@@ -88,18 +88,6 @@ final class Holdings {
     } catch (RegistryException e) {
       if (e.reason() == Reason.NotFound) {
         return new There(top.descriptor(), null);
-      }
-      throw e;
-    }
-  }
-
-  /** Null when it is not there. */
-  private @Nullable Manifest read(String repository, String name) {
-    try {
-      return target.manifest(repository, name);
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return null;
       }
       throw e;
     }
@@ -157,8 +145,10 @@ final class Holdings {
     if (!MediaTypes.isIndex(child.mediaType())) {
       return target.resolve(repository, digest).isPresent();
     }
-    Manifest nested = read(repository, digest);
-    return nested != null && holdsBelow(repository, nested, platforms, seen, depth);
+    return target
+        .findManifest(repository, digest)
+        .filter(nested -> holdsBelow(repository, nested, platforms, seen, depth))
+        .isPresent();
   }
 
   private boolean holdsAll(String repository, String name, List<Platform> platforms) {

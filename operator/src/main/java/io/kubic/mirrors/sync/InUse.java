@@ -3,6 +3,7 @@ package io.kubic.mirrors.sync;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
@@ -55,13 +56,13 @@ public final class InUse {
 
   private static List<Descriptor> children(
       ImageStore target, String repository, Digest digest, Descriptor image) {
-    try {
+    if (digest.equals(image.digest())) {
       return target.manifest(repository, digest.toString()).children();
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound && !digest.equals(image.digest())) {
-        return List.of(); // A filter of platforms left it out, so nobody runs it from here.
-      }
-      throw e;
     }
+    // Where a filter of platforms left it out, nobody runs it from here.
+    return target
+        .findManifest(repository, digest.toString())
+        .map(Manifest::children)
+        .orElse(List.of());
   }
 }

@@ -9,7 +9,6 @@ import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
-import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -102,19 +101,17 @@ final class Locks {
   }
 
   private Optional<Manifest> part(Shard other, String wanted) {
+    return target
+        .findManifest(REPOSITORY, Ledgers.tag(list, other))
+        .filter(manifest -> isOf(manifest, wanted));
+  }
+
+  private static boolean isOf(Manifest manifest, String wanted) {
     try {
-      Manifest manifest = target.manifest(REPOSITORY, Ledgers.tag(list, other));
       JsonNode root = JSON.readTree(manifest.bytes());
-      return root.path("annotations").path(RUN).asText().equals(wanted)
-          ? Optional.of(manifest)
-          : Optional.empty();
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return Optional.empty();
-      }
-      throw e;
+      return root.path("annotations").path(RUN).asText().equals(wanted);
     } catch (IOException e) {
-      return Optional.empty();
+      return false;
     }
   }
 

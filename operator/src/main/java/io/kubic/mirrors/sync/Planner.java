@@ -590,34 +590,29 @@ public final class Planner {
     if (MediaTypes.isIndex(top.mediaType())
         && companions.arePossible(
             task.source(), task.wanted().image().repository(), top.digest())) {
-      addChildren(task, top, store, repository, subjects, 0);
+      Manifest index = store.manifest(repository, top.digest().toString());
+      addChildren(task, index, store, repository, subjects, 0);
     }
     return subjects;
   }
 
   private static void addChildren(
       Task task,
-      Descriptor index,
+      Manifest index,
       ImageSource store,
       String repository,
       Set<Digest> subjects,
       int depth) {
-    Manifest manifest;
-    try {
-      manifest = store.manifest(repository, index.digest().toString());
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound && depth > 0) {
-        return; // Whoever put the index there left it out.
-      }
-      throw e;
-    }
-    for (Descriptor child : Closure.wanted(manifest, task.platforms())) {
+    for (Descriptor child : Closure.wanted(index, task.platforms())) {
       boolean fresh = child.isManifest() && subjects.add(child.digest());
       if (fresh
           && MediaTypes.isIndex(child.mediaType())
           && depth < Closure.MAX_DEPTH
           && subjects.size() < Closure.MAX_MANIFESTS) {
-        addChildren(task, child, store, repository, subjects, depth + 1);
+        // Empty where whoever put the index there left it out.
+        store
+            .findManifest(repository, child.digest().toString())
+            .ifPresent(nested -> addChildren(task, nested, store, repository, subjects, depth + 1));
       }
     }
   }

@@ -305,14 +305,9 @@ public final class GarbageCollection {
       Digest digest,
       Map<Digest, Reachability.Node> nodes,
       Map<Digest, Map<Digest, Long>> weights) {
-    Manifest manifest;
-    try {
-      manifest = registry.manifest(repository, digest.toString());
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.NotFound) {
-        return false;
-      }
-      throw e;
+    Manifest manifest = registry.findManifest(repository, digest.toString()).orElse(null);
+    if (manifest == null) {
+      return false;
     }
     nodes.put(
         digest,

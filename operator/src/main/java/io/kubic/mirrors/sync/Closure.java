@@ -79,7 +79,11 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
     for (Descriptor child : children) {
       Platform platform = child.platform();
       if (platform != null && !isAttestation(child)) {
-        images.put(child.digest().toString(), platforms.stream().anyMatch(platform::satisfies));
+        // One manifest may stand there for several platforms.
+        images.merge(
+            child.digest().toString(),
+            platforms.stream().anyMatch(platform::satisfies),
+            Boolean::logicalOr);
       }
     }
     return children.stream()

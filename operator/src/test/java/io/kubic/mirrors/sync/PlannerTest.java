@@ -363,6 +363,28 @@ class PlannerTest {
         .containsExactly("linux/amd64", "linux/arm64");
   }
 
+  @Test
+  void aManifestThatIsForSeveralPlatformsIsWantedForEachOfThem() {
+    Manifest both = source.image("a", null, "x");
+    Manifest other = source.image("a", null, "y");
+    source.add(
+        "a",
+        "1",
+        MediaTypes.OCI_INDEX,
+        "{\"schemaVersion\":2,\"manifests\":["
+            + child(both, "linux", "amd64", null)
+            + ","
+            + child(both, "linux", "386", null)
+            + ","
+            + child(other, "linux", "arm64", null)
+            + "]}");
+    target.insistsOnChildren = false;
+    fill(spec("", ", platforms: [linux/amd64]"), "a:1");
+    assertThat(target.manifests.keySet())
+        .contains(AT + "a:1", AT + "a@" + both.digest())
+        .doesNotContain(AT + "a@" + other.digest());
+  }
+
   private static String child(Manifest of, String os, String architecture, Manifest attested) {
     return """
         {"mediaType":"%s","digest":"%s","size":%d,"platform":{"os":"%s","architecture":"%s"}%s}"""

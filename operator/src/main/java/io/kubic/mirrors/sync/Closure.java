@@ -4,6 +4,7 @@ import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
 import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Platform;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
@@ -164,6 +165,14 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
       }
       sparse |= wanted.size() < manifest.children().size();
       for (Descriptor child : wanted) {
+        if (MediaTypes.isDockerSchema1(child.mediaType())) {
+          throw new RegistryException(
+              Reason.UnsupportedMediaType,
+              name + "@" + child.digest(),
+              "is in Docker's schema 1 format, which current registries refuse; the list "
+                  + manifest.digest()
+                  + " names it");
+        }
         if (child.isManifest() && !manifests.containsKey(child.digest())) {
           Manifest below = fetch.apply(child.digest());
           if (below.size() != child.size()) {

@@ -385,6 +385,32 @@ class PlannerTest {
         .doesNotContain(AT + "a@" + other.digest());
   }
 
+  @Test
+  void dockersSchema1IsRefusedByNameAlsoInAManifestList() {
+    Manifest image = source.image("a", null, "x");
+    Descriptor old = source.addBlob("a", "{\"schemaVersion\":1}");
+    source.add(
+        "a",
+        "1",
+        MediaTypes.DOCKER_LIST,
+        """
+        {"schemaVersion":2,"mediaType":"%s","manifests":[%s,{"mediaType":
+        "application/vnd.docker.distribution.manifest.v1+prettyjws","digest":"%s","size":%d,
+        "platform":{"os":"linux","architecture":"386"}}]}"""
+            .formatted(
+                MediaTypes.DOCKER_LIST,
+                child(image, "linux", "amd64", null),
+                old.digest(),
+                old.size()));
+    Planner.Result whole = plan(PLAIN, target, Planner.Depth.COPIES, selection(Map.of(), "a:1"));
+    assertThat(whole.settled())
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.UnsupportedMediaType);
+    assertThat(whole.settled().getFirst().message()).contains("schema 1");
+    target.insistsOnChildren = false;
+    fill(spec("", ", platforms: [linux/amd64]"), "a:1");
+  }
+
   private static String child(Manifest of, String os, String architecture, Manifest attested) {
     return """
         {"mediaType":"%s","digest":"%s","size":%d,"platform":{"os":"%s","architecture":"%s"}%s}"""

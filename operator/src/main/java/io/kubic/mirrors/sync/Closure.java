@@ -32,6 +32,9 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
   /** How many manifests there may be below the top. */
   static final int MAX_MANIFESTS = 2000;
 
+  /** How many bytes these may have together, 32 MiB: they are in memory while they are copied. */
+  private static final long MAX_BYTES = 32L << 20;
+
   Closure {
     below = List.copyOf(below);
     blobs = List.copyOf(blobs);
@@ -135,6 +138,9 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
     private final Map<Digest, Descriptor> blobs = new LinkedHashMap<>();
     private boolean sparse;
 
+    /** Of the manifests below those that were read, as these say. */
+    private long bytes;
+
     Reader(String name, Function<Digest, Manifest> fetch, List<Platform> platforms) {
       this.name = name;
       this.fetch = fetch;
@@ -153,6 +159,15 @@ record Closure(Manifest top, List<Manifest> below, List<Descriptor> blobs, boole
                 + ", or have more than "
                 + MAX_MANIFESTS
                 + " manifests");
+      }
+      for (Descriptor child : wanted) {
+        bytes += child.isManifest() ? Math.min(child.size(), MAX_BYTES + 1) : 0;
+      }
+      if (bytes > MAX_BYTES) {
+        throw new RegistryException(
+            Reason.TooLarge,
+            name + "@" + manifest.digest(),
+            "the manifests of the index have more than 32 MiB");
       }
       for (Descriptor blob : manifest.blobs()) {
         Descriptor known = blobs.putIfAbsent(blob.digest(), blob);

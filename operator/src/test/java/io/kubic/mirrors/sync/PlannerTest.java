@@ -9,6 +9,7 @@ import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
@@ -409,6 +410,27 @@ class PlannerTest {
     assertThat(whole.settled().getFirst().message()).contains("schema 1");
     target.insistsOnChildren = false;
     fill(spec("", ", platforms: [linux/amd64]"), "a:1");
+  }
+
+  @Test
+  void anIndexOfManyLargeManifestsIsRefusedBeforeTheyAreRead() {
+    StringBuilder children = new StringBuilder();
+    for (int i = 0; i < 20; i++) {
+      children
+          .append(i == 0 ? "" : ",")
+          .append(
+              "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%d}"
+                  .formatted(
+                      MediaTypes.OCI_MANIFEST,
+                      Digest.of(new byte[] {(byte) i}),
+                      Manifest.MAX_BYTES));
+    }
+    source.add(
+        "a", "1", MediaTypes.OCI_INDEX, "{\"schemaVersion\":2,\"manifests\":[" + children + "]}");
+    Planner.Result result =
+        plan(PLAIN, target, Planner.Depth.COPIES, selection(listed("a"), "a:1"));
+    assertThat(result.settled()).extracting(Outcome::reason).containsExactly(Reason.TooLarge);
+    assertThat(asked(source)).containsExactly("GET a:1");
   }
 
   private static String child(Manifest of, String os, String architecture, Manifest attested) {

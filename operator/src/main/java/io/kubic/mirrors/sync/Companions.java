@@ -2,12 +2,14 @@ package io.kubic.mirrors.sync;
 
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.SelectedImage;
+import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageSource;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
+import io.kubic.mirrors.oci.Shown;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
@@ -17,6 +19,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 
@@ -30,6 +33,7 @@ final class Companions {
 
   private final Function<MirrorListSpec.Source, ? extends ImageSource> sources;
   private final boolean byApi;
+  private final Consumer<Selection.Problem> told;
   private final Map<Repository, Set<String>> tags = new ConcurrentHashMap<>();
   private final Map<Repository, Map<Digest, List<Descriptor>>> asked = new ConcurrentHashMap<>();
 
@@ -55,10 +59,15 @@ final class Companions {
   /**
    * @param byApi whether the referrers API is asked, which costs a request for each manifest; if
    *     not, only what has a tag is found
+   * @param told of what is attached and cannot be copied; by several threads
    */
-  Companions(Function<MirrorListSpec.Source, ? extends ImageSource> sources, boolean byApi) {
+  Companions(
+      Function<MirrorListSpec.Source, ? extends ImageSource> sources,
+      boolean byApi,
+      Consumer<Selection.Problem> told) {
     this.sources = sources;
     this.byApi = byApi;
+    this.told = told;
   }
 
   /** Why not everything attached to images of a repository is known; empty where it is. */
@@ -115,6 +124,15 @@ final class Companions {
             new Companion(
                 new SelectedImage(source.name(), repository, null, referrer.digest()),
                 Optional.of(subject)));
+      } else {
+        told.accept(
+            new Selection.Problem(
+                repository + "@" + referrer.digest(),
+                Reason.UnsupportedMediaType,
+                "is attached to "
+                    + subject
+                    + " and not copied, since it is of type "
+                    + Shown.of(referrer.mediaType())));
       }
     }
     Set<String> there = tags(source, repository);

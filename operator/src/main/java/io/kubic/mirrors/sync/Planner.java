@@ -113,7 +113,7 @@ public final class Planner {
                         .max()
                         .orElse(1)),
             "the planning");
-    this.companions = new Companions(sources, depth != Depth.DIGESTS);
+    this.companions = new Companions(sources, depth != Depth.DIGESTS, noted::add);
     spec.sources().forEach(s -> byName.put(List.of(s.registry(), s.name()), s));
   }
 

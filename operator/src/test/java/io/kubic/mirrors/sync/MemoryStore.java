@@ -24,6 +24,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /** A registry in memory that insists, as a real one does, on everything below a manifest. */
 final class MemoryStore implements ImageStore {
@@ -38,6 +39,9 @@ final class MemoryStore implements ImageStore {
 
   boolean hasReferrersApi;
   boolean deletesTags = true;
+
+  /** What the referrers API tells of every manifest besides. */
+  final List<Descriptor> attachedToAll = new ArrayList<>();
 
   /** Entries of the log at which a request fails, the first time. */
   final Set<String> failsOnce = ConcurrentHashMap.newKeySet();
@@ -209,11 +213,13 @@ final class MemoryStore implements ImageStore {
     log.add("REFERRERS " + key(repository, subject.toString()));
     return hasReferrersApi
         ? Optional.of(
-            manifests.entrySet().stream()
-                .filter(e -> e.getKey().startsWith(repository + "@"))
-                .map(Map.Entry::getValue)
-                .filter(m -> m.subject().map(d -> d.digest().equals(subject)).orElse(false))
-                .map(Manifest::descriptor)
+            Stream.concat(
+                    manifests.entrySet().stream()
+                        .filter(e -> e.getKey().startsWith(repository + "@"))
+                        .map(Map.Entry::getValue)
+                        .filter(m -> m.subject().map(d -> d.digest().equals(subject)).orElse(false))
+                        .map(Manifest::descriptor),
+                    attachedToAll.stream())
                 .toList())
         : Optional.empty();
   }

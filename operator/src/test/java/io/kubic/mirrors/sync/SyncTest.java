@@ -7,6 +7,8 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.oci.Descriptor;
+import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
@@ -348,6 +350,26 @@ class SyncTest {
     sync(spec("", ""), "a:1");
     assertThat(target.manifests).doesNotContainKey(AT + "a:" + Attachments.tag(image.digest()));
     assertThat(target.referrers(AT + "a", image.digest()).orElseThrow()).hasSize(1);
+  }
+
+  @Test
+  void whatIsAttachedAndIsNoManifestThatCanBeCopiedIsTold() {
+    source.hasReferrersApi = true;
+    source.image("a", "1", "x");
+    source.attachedToAll.add(
+        new Descriptor(
+            "application/vnd.oci.artifact.manifest.v1+json", Digest.of(new byte[] {1}), 7));
+    assertThat(sync(spec("", ""), "a:1"))
+        .extracting(Outcome::result)
+        .containsExactly(Outcome.Result.Copied);
+    assertThat(plan.problems())
+        .singleElement()
+        .satisfies(
+            problem -> {
+              assertThat(problem.reason()).isEqualTo(Reason.UnsupportedMediaType);
+              assertThat(problem.message())
+                  .contains("application/vnd.oci.artifact.manifest.v1+json");
+            });
   }
 
   @Test

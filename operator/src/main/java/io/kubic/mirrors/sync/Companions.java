@@ -21,6 +21,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /**
@@ -40,8 +41,11 @@ final class Companions {
   /** Whether sources, by registry and name, were found to have the referrers API. */
   private final Map<List<String>, Boolean> api = new ConcurrentHashMap<>();
 
-  /** Held while a source is asked for the first time, so that it is asked once and not by all. */
-  private final Map<List<String>, ReentrantLock> first = new ConcurrentHashMap<>();
+  /** Sources that were asked for referrers once, whatever came of it. */
+  private final Set<List<String>> tried = ConcurrentHashMap.newKeySet();
+
+  /** Held while something is asked for, so that it is asked once and not by all. */
+  private final Map<Object, ReentrantLock> asking = new ConcurrentHashMap<>();
 
   /** Repositories whose tags could not be listed. */
   private final Map<Repository, RegistryException> unlisted = new ConcurrentHashMap<>();
@@ -153,20 +157,40 @@ final class Companions {
 
   private List<Descriptor> referrers(
       MirrorListSpec.Source source, Repository repository, Digest subject) {
+    if (!hasApi(source)) {
+      return List.of();
+    }
     Map<Digest, List<Descriptor>> known =
         asked.computeIfAbsent(repository, any -> new ConcurrentHashMap<>());
     List<Descriptor> answer = known.get(subject);
     if (answer != null) {
       return answer;
     }
-    if (isUnreachable(repository)) {
-      return List.of();
+    return alone(
+        List.of(repository, subject),
+        () -> {
+          List<Descriptor> told = known.get(subject);
+          if (told != null || isUnreachable(repository)) {
+            return told == null ? List.<Descriptor>of() : told;
+          }
+          told = ask(source, repository, subject);
+          if (!isUnreachable(repository)) {
+            known.put(subject, told);
+          }
+          return told;
+        });
+  }
+
+  /** Asks while nobody else asks the same; the question looks first whether it was answered. */
+  private <T> T alone(Object what, Supplier<T> question) {
+    ReentrantLock lock = asking.computeIfAbsent(what, any -> new ReentrantLock());
+    lock.lock();
+    try {
+      return question.get();
+    } finally {
+      asking.remove(what, lock);
+      lock.unlock();
     }
-    answer = ask(source, repository, subject);
-    if (!isUnreachable(repository)) {
-      known.put(subject, answer);
-    }
-    return answer;
   }
 
   /** Whether it is too early for another question. */
@@ -179,22 +203,32 @@ final class Companions {
     return byApi && !Boolean.FALSE.equals(api.get(key(source)));
   }
 
+  /** Asks; the first question to a source alone, since it tells whether there is an API. */
   private List<Descriptor> ask(
       MirrorListSpec.Source source, Repository repository, Digest subject) {
     List<String> key = key(source);
-    if (!hasApi(source)) {
-      return List.of();
+    if (!tried.contains(key)) {
+      Optional<List<Descriptor>> told =
+          alone(
+              key,
+              () ->
+                  tried.contains(key)
+                      ? Optional.empty()
+                      : Optional.of(first(source, repository, subject)));
+      if (told.isPresent()) {
+        return told.get();
+      }
     }
-    if (api.containsKey(key)) {
-      return question(source, repository, subject);
-    }
-    ReentrantLock lock = first.computeIfAbsent(key, any -> new ReentrantLock());
-    lock.lock();
+    // Whoever had to wait here may know by now.
+    return hasApi(source) ? question(source, repository, subject) : List.of();
+  }
+
+  private List<Descriptor> first(
+      MirrorListSpec.Source source, Repository repository, Digest subject) {
     try {
-      // Whoever had to wait here may know by now.
-      return hasApi(source) ? question(source, repository, subject) : List.of();
+      return question(source, repository, subject);
     } finally {
-      lock.unlock();
+      tried.add(key(source));
     }
   }
 
@@ -217,15 +251,18 @@ final class Companions {
     if (known != null) {
       return known;
     }
-    if (unlisted.containsKey(repository)) {
-      return Set.of();
-    }
-    try {
-      listed(repository, sources.apply(source).tags(repository.path()).names());
-    } catch (RegistryException e) {
-      fail(unlisted, repository, e);
-    }
-    return tags.getOrDefault(repository, Set.of());
+    return alone(
+        repository,
+        () -> {
+          if (!tags.containsKey(repository) && !unlisted.containsKey(repository)) {
+            try {
+              listed(repository, sources.apply(source).tags(repository.path()).names());
+            } catch (RegistryException e) {
+              fail(unlisted, repository, e);
+            }
+          }
+          return tags.getOrDefault(repository, Set.of());
+        });
   }
 
   /** A search ended by a defect. */

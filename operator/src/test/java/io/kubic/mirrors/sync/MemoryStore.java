@@ -210,7 +210,7 @@ final class MemoryStore implements ImageStore {
 
   @Override
   public Optional<List<Descriptor>> referrers(String repository, Digest subject) {
-    log.add("REFERRERS " + key(repository, subject.toString()));
+    log("REFERRERS " + key(repository, subject.toString()));
     return hasReferrersApi
         ? Optional.of(
             Stream.concat(

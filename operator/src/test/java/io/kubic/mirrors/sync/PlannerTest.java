@@ -13,14 +13,19 @@ import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
+import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.sync.Plan.Action;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -431,6 +436,73 @@ class PlannerTest {
         plan(PLAIN, target, Planner.Depth.COPIES, selection(listed("a"), "a:1"));
     assertThat(result.settled()).extracting(Outcome::reason).containsExactly(Reason.TooLarge);
     assertThat(asked(source)).containsExactly("GET a:1");
+  }
+
+  /** Gives everybody else the chance to ask the same before one question is answered. */
+  private void answerSlowly(String question) {
+    source.onRequest =
+        asked -> {
+          for (int i = 0; asked.startsWith(question) && i < 1000; i++) {
+            Thread.yield();
+          }
+        };
+  }
+
+  @Test
+  void aRepositoryIsListedOnceHoweverManyImagesOfItAreNamed() {
+    String[] images = IntStream.range(0, 50).mapToObj(i -> "a:" + i).toArray(String[]::new);
+    for (String image : images) {
+      source.image("a", image.substring(2), image);
+    }
+    answerSlowly("TAGS");
+    plan(PLAIN, target, Planner.Depth.COPIES, selection(Map.of(), images));
+    assertThat(source.log.stream().filter("TAGS a"::equals)).hasSize(1);
+  }
+
+  @Test
+  void whatIsAttachedToAManifestIsAskedForOnceHoweverManyTagsNameIt() {
+    source.hasReferrersApi = true;
+    Manifest image = source.image("a", "0", "x");
+    String[] images = IntStream.range(0, 50).mapToObj(i -> "a:" + i).toArray(String[]::new);
+    for (String tag : images) {
+      source.manifests.put(tag, image);
+    }
+    answerSlowly("REFERRERS");
+    plan(PLAIN, target, Planner.Depth.COPIES, selection(listed("a"), images));
+    assertThat(source.log.stream().filter(line -> line.startsWith("REFERRERS"))).hasSize(1);
+  }
+
+  @Test
+  void aSearchThatFailsKeepsNoOtherRepositoryWaiting() {
+    for (String repository : List.of("a", "b", "c")) {
+      source.image(repository, "1", repository);
+    }
+    AtomicInteger asked = new AtomicInteger();
+    CountDownLatch others = new CountDownLatch(2);
+    source.onRequest =
+        question -> {
+          if (!question.startsWith("REFERRERS")) {
+            return;
+          }
+          if (asked.getAndIncrement() > 0) {
+            others.countDown();
+            await(others);
+          }
+          throw new RegistryException(Reason.ServerError, question, "broke");
+        };
+    Planner.Result result =
+        plan(PLAIN, target, Planner.Depth.COPIES, selection(Map.of(), "a:1", "b:1", "c:1"));
+    assertThat(result.settled())
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.ServerError, Reason.ServerError, Reason.ServerError);
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private static String child(Manifest of, String os, String architecture, Manifest attested) {

@@ -81,7 +81,10 @@ public final class Planner {
   private final Companions companions;
   private final Spool spool = new Spool();
 
-  /** Held while a manifest is read, so that tags that name the same one read it once. */
+  /** What single images say they are for, by the digests of their configurations. */
+  private final Map<Digest, Optional<Platform>> platforms = new ConcurrentHashMap<>();
+
+  /** Held while a manifest or configuration is read, so that tags that name one read it once. */
   private final Map<Digest, ReentrantLock> reading = new ConcurrentHashMap<>();
 
   private final Set<Selection.Problem> noted = ConcurrentHashMap.newKeySet();
@@ -494,7 +497,7 @@ public final class Planner {
   }
 
   /** The platforms of an image that has none of those that are wanted; else empty. */
-  private static List<String> unwanted(Task task, Manifest top) {
+  private List<String> unwanted(Task task, Manifest top) {
     if (task.platforms().isEmpty()) {
       return List.of();
     }
@@ -512,12 +515,27 @@ public final class Planner {
         if (!IMAGE_CONFIGS.contains(image.config().mediaType())) {
           yield List.of(); // An artifact is for every platform.
         }
-        Platform of = ImagePlatform.read(task.store(), task.repository(), image.config());
-        yield of == null || task.platforms().stream().anyMatch(of::satisfies)
+        Optional<Platform> of = platform(task, image.config());
+        yield of.isEmpty() || task.platforms().stream().anyMatch(of.get()::satisfies)
             ? List.of()
-            : List.of(of.toString());
+            : List.of(of.get().toString());
       }
     };
+  }
+
+  private Optional<Platform> platform(Task task, Descriptor config) {
+    ReentrantLock lock = reading.computeIfAbsent(config.digest(), any -> new ReentrantLock());
+    lock.lock();
+    try {
+      Optional<Platform> known = platforms.get(config.digest());
+      if (known == null) {
+        known = Optional.ofNullable(ImagePlatform.read(task.store(), task.repository(), config));
+        platforms.put(config.digest(), known);
+      }
+      return known;
+    } finally {
+      lock.unlock();
+    }
   }
 
   private Found skipped(Task task, Holdings.There there) {

@@ -438,6 +438,19 @@ class PlannerTest {
     assertThat(asked(source)).containsExactly("GET a:1");
   }
 
+  @Test
+  void theConfigurationOfAnImageIsReadOnceHoweverManyTagsNameIt() {
+    single("1", "linux", "amd64", null);
+    single("2", "linux", "amd64", null);
+    answerSlowly("BLOB");
+    plan(
+        spec("", ", platforms: [linux/amd64]"),
+        target,
+        Planner.Depth.COPIES,
+        selection(listed("a"), "a:1", "a:2"));
+    assertThat(source.log.stream().filter(line -> line.startsWith("BLOB"))).hasSize(1);
+  }
+
   /** Gives everybody else the chance to ask the same before one question is answered. */
   private void answerSlowly(String question) {
     source.onRequest =

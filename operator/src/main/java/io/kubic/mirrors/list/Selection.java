@@ -14,8 +14,8 @@ import java.util.Set;
  * @param problems what could not be listed or understood, sorted by object
  * @param complete whether every source could be seen whole: nothing may be pruned on an incomplete
  *     selection, and a run on it is not successful
- * @param companions of every repository whose tags were listed, the tags of signatures,
- *     attestations and the like, so that nobody has to list it again
+ * @param companions of every repository whose tags were listed for a source that wants signatures,
+ *     the tags of these, of attestations and the like, so that nobody has to list it again
  */
 public record Selection(
     List<SelectedImage> images,

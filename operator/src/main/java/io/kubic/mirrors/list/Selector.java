@@ -207,7 +207,8 @@ public final class Selector {
         Listed listed = entry.getValue().get();
         Repository repository = new Repository(registry, entry.getKey());
         tags += listed.seen();
-        if (listed.complete()) {
+        // Of a source that wants no signatures nobody knows them.
+        if (listed.complete() && source.spec().includeReferrers()) {
           harvest.companions.merge(repository, listed.companions(), Selector::union);
         }
         for (String tag : listed.selected()) {

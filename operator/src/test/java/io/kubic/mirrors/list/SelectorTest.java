@@ -10,11 +10,13 @@ import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.oci.Listing;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Repository;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -204,6 +206,27 @@ class SelectorTest {
             org.assertj.core.groups.Tuple.tuple("r.example/a:1", "one"),
             org.assertj.core.groups.Tuple.tuple("r.example/a:2", "one"),
             org.assertj.core.groups.Tuple.tuple("r.example/a:3", "two"));
+  }
+
+  @Test
+  void aSourceThatWantsNoSignaturesHidesThemFromNoOther() {
+    String signature = "sha256-" + "a".repeat(64) + ".sig";
+    for (String wanted : List.of("a", "a:3")) {
+      Selection selection =
+          select(
+              """
+              - {registry: r.example, name: one, images: [a], includeReferrers: false,
+                 tags: {include: ["^1"]}}
+              - {registry: r.example, name: two, images: ["%s"]}
+              """
+                  .formatted(wanted),
+              new FakeCatalog().with("a", "1", "3", signature));
+      assertThat(selection.companions())
+          .isEqualTo(
+              wanted.equals("a")
+                  ? Map.of(new Repository("r.example", "a"), Set.of(signature))
+                  : Map.of());
+    }
   }
 
   @Test

@@ -235,6 +235,9 @@ public final class Selector {
     try {
       return catalog.repositories();
     } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
       harvest.incomplete(
           source.spec().registry(),
           e.reason(),
@@ -255,6 +258,9 @@ public final class Selector {
     try {
       offered = catalog.tags(name);
     } catch (RegistryException e) {
+      if (e.reason() == Reason.Cancelled) {
+        throw e;
+      }
       // A catalog goes on listing repositories that have lost their last tag, or never had one.
       boolean empty = e.reason() == Reason.NotFound && !named;
       String message =

@@ -230,6 +230,18 @@ class SelectorTest {
   }
 
   @Test
+  void aStopWhileTheCatalogIsReadIsNoSelection() {
+    assertThatThrownBy(
+            () ->
+                select(
+                    "- {registry: r.example, repositories: {include: [a]}}",
+                    new FakeCatalog().without(Reason.Cancelled)))
+        .isInstanceOf(RegistryException.class)
+        .extracting("reason")
+        .isEqualTo(Reason.Cancelled);
+  }
+
+  @Test
   void aSelectionThatExplodesIsRefused() {
     Selection selection =
         select(

@@ -27,6 +27,8 @@ import org.jspecify.annotations.Nullable;
 final class Attachments {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
+  private static final int MAX_HEX = 64;
+
   private final ImageStore target;
   private final Map<List<Object>, ReentrantLock> locks = new ConcurrentHashMap<>();
 
@@ -40,9 +42,13 @@ final class Attachments {
     this.target = target;
   }
 
-  /** The tag of the index of what is attached to a subject. */
+  /**
+   * The tag of the index of what is attached to a subject: of a digest at most 64 characters (OCI
+   * distribution specification 1.1, "Referrers Tag Schema"), since a tag has no room for a sha512.
+   */
   static String tag(Digest subject) {
-    return subject.algorithm().id() + "-" + subject.hex();
+    String hex = subject.hex();
+    return subject.algorithm().id() + "-" + hex.substring(0, Math.min(hex.length(), MAX_HEX));
   }
 
   /** Fallback tags that were needed so far, with the subject of each. */

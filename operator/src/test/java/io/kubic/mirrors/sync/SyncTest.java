@@ -16,6 +16,7 @@ import io.kubic.mirrors.oci.Repository;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -339,6 +340,26 @@ class SyncTest {
     assertThat(target.manifests.get(AT + "a:" + Attachments.tag(index.digest())).children())
         .hasSize(2);
     assertThat(sync(spec("", ""), "a:1")).allMatch(o -> o.result() == Outcome.Result.Skipped);
+  }
+
+  /** OCI distribution specification 1.1, "Referrers Tag Schema": at most 64 characters of it. */
+  @Test
+  void theFallbackTagOfASha512IsCutAt64Characters() {
+    Manifest image = source.image("a", "1", "x");
+    Digest digest =
+        new Digest(
+            Digest.Algorithm.SHA512,
+            HexFormat.of().formatHex(Digest.Algorithm.SHA512.start().digest(image.bytes())));
+    source.manifests.put(
+        "a@" + digest, Manifest.parse(image.bytes(), image.mediaType(), "a", digest));
+    source.manifests.put("a:1", source.manifests.get("a@" + digest));
+    String tag = "sha512-" + digest.hex().substring(0, 64);
+    assertThat(Attachments.tag(digest)).isEqualTo(tag);
+    assertThat(Attachments.tag(image.digest())).isEqualTo("sha256-" + image.digest().hex());
+    Manifest signature = source.attached("a", source.manifests.get("a:1"), "signature");
+    source.index("a", tag, Map.of("", signature));
+    assertThat(sync(spec("", ""), "a:1")).allMatch(o -> o.result() == Outcome.Result.Copied);
+    assertThat(target.manifests).containsKeys(AT + "a:" + tag, AT + "a@" + signature.digest());
   }
 
   @Test

@@ -369,7 +369,14 @@ public final class Planner {
       stands[0] = believed;
       points = resolved(task);
       if (points.digest().equals(believed)) {
-        return skipped(task, new Holdings.There(points, null));
+        try {
+          return skipped(task, new Holdings.There(points, null));
+        } catch (RegistryException e) {
+          if (e.reason() != Reason.NotFound) {
+            throw e;
+          }
+          // The ledger is wrong: the target does not even have its index.
+        }
       }
     }
     Holdings has = holdings;

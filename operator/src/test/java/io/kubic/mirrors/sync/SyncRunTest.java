@@ -619,6 +619,20 @@ class SyncRunTest {
   }
 
   @Test
+  void anIndexOfWhichTheTargetHasNothingAnyMoreIsCopiedThoughTheLedgerKnowsIt() {
+    source.hasReferrersApi = true;
+    Manifest index = source.index("a", "1", Map.of("amd64", source.image("a", null, "x")));
+    source.image("a", "2", "y");
+    sync(LEDGER, "a:1", "a:2");
+    target.manifests.put(AT + "a:1", Objects.requireNonNull(target.manifests.get(AT + "a:2")));
+    target.manifests.remove(AT + "a@" + index.digest());
+    SyncRun.Done done = sync(LEDGER, "a:1", "a:2");
+    assertThat(done.report().isSuccessful()).isTrue();
+    assertThat(done.report().summary().copied()).isEqualTo(1);
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(index);
+  }
+
+  @Test
   void oneOfEightTagsThatTheLedgerKnowsIsLookedAtAndNotTheSameEachTime() {
     String[] images = IntStream.range(0, 400).mapToObj(i -> "a:" + i).toArray(String[]::new);
     for (int i = 0; i < images.length; i++) {

@@ -30,6 +30,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -284,7 +285,25 @@ public final class Planner {
    *
    * @param believed by repository of the target and tag
    */
-  private record Known(Map<String, Map<String, Digest>> believed, Supplier<Ledgers.View> ledgers) {}
+  private record Known(Map<String, Map<String, Digest>> believed, Supplier<Ledgers.View> ledgers) {
+    /**
+     * Whether a filter of platforms may have left out children of an index that is in the target:
+     * one of this list, or one of the list that put it there.
+     */
+    boolean mayBePart(Task task, Digest digest) {
+      Ledgers.View view = ledgers.get();
+      String place = task.place() + ":" + task.name();
+      Ledger.Entry own = view.own().entries().get(place);
+      boolean ours = own != null && own.digest().equals(digest);
+      return view.mayBePart(task.place(), task.name())
+          || !ours
+              && view.others().stream()
+                  .flatMap(other -> Stream.ofNullable(other.entries().get(place)))
+                  .anyMatch(
+                      other ->
+                          other.seen() != Ledger.Seen.Whole && other.digests().contains(digest));
+    }
+  }
 
   private Found look(Wanted wanted, Known known) {
     SelectedImage image = wanted.image();
@@ -393,11 +412,7 @@ public final class Planner {
     boolean same = now.equals(there.descriptor().digest());
     if (same
         && has.isWhole(
-            task.place(),
-            task.name(),
-            there,
-            task.platforms(),
-            () -> known.ledgers().get().mayBePart(task.place(), task.name()))
+            task.place(), task.name(), there, task.platforms(), () -> known.mayBePart(task, now))
         && has.isAttached(task.place(), task.wanted().subject(), now)) {
       return skipped(task, there);
     }

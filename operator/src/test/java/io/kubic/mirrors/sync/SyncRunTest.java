@@ -680,6 +680,33 @@ class SyncRunTest {
   }
 
   @Test
+  void whatAnotherListsFilterLeftOutIsBroughtByTheListThatWantsAll() {
+    target.insistsOnChildren = false;
+    for (boolean hadAnother : List.of(false, true)) {
+      target.manifests.clear();
+      list = "ns.b";
+      ofSource = "";
+      source.image("a", "1", "what it was before");
+      if (hadAnother) {
+        sync("", "a:1");
+      }
+      Manifest arm = source.image("a", null, "y");
+      source.index("a", "1", Map.of("amd64", source.image("a", null, "x"), "arm64", arm));
+      list = "ns.a";
+      ofSource = ", platforms: [linux/amd64]";
+      sync("", "a:1");
+      assertThat(has("a@" + arm.digest())).isFalse();
+      list = "ns.b";
+      ofSource = "";
+      assertThat(sync("", "a:1").report().summary().copied()).isEqualTo(1);
+      assertThat(has("a@" + arm.digest())).isTrue();
+      target.log.clear();
+      assertThat(sync("", "a:1").report().summary().skipped()).isEqualTo(1);
+      assertThat(asked()).containsExactly("HEAD " + AT + "a:1");
+    }
+  }
+
+  @Test
   void whatAFilterLeftOutOfAnIndexInAnIndexComesWhenTheFilterGrowsOrGoes() {
     Manifest amd = source.image("a", null, "x");
     Manifest arm = source.image("a", null, "y");

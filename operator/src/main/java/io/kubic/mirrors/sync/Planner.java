@@ -327,6 +327,13 @@ public final class Planner {
                 String.valueOf(image.digest())));
     Digest[] stands = {image.digest()};
     try {
+      if (!Repository.isPath(place)) {
+        throw new RegistryException(
+            Reason.TargetRejected,
+            task.from(),
+            "the target can have no such repository: its name would be no lower case components"
+                + " joined by '/' of at most 255 characters; layout: Flat leaves the registry out");
+      }
       return look(task, stands, known);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {

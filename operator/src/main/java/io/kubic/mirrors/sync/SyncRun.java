@@ -11,6 +11,7 @@ import io.kubic.mirrors.oci.ImageStore;
 import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
+import io.kubic.mirrors.oci.Repository;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -306,7 +307,11 @@ public final class SyncRun {
     for (Plan.Item item : plan.images()) {
       boolean named = item.action() != Plan.Action.Prune && !item.referrer();
       if (named && item.target().startsWith(start) && item.target().indexOf('@') > 0) {
-        pins.add(Ledger.Pin.parse(item.target().substring(start.length())));
+        String pin = item.target().substring(start.length());
+        // Of a name that no repository can have there is nothing to keep.
+        if (Repository.isPath(pin.substring(0, pin.indexOf('@')))) {
+          pins.add(Ledger.Pin.parse(pin));
+        }
       }
     }
     return pins;

@@ -742,6 +742,24 @@ class SyncRunTest {
   }
 
   @Test
+  void aRepositoryWhoseNameIsTooLongForTheTargetStopsNoOther() {
+    String name = "a".repeat(250);
+    Manifest image = source.image(name, "1", "x");
+    source.image("a", "1", "y");
+    SyncRun.Done done = sync("", name + ":1", name + "@" + image.digest(), "a:1");
+    assertThat(done.report().summary().copied()).isEqualTo(1);
+    assertThat(has("a:1")).isTrue();
+    assertThat(done.report().images())
+        .filteredOn(outcome -> outcome.result() == Outcome.Result.Failed)
+        .hasSize(2)
+        .allSatisfy(
+            outcome -> {
+              assertThat(outcome.reason()).isEqualTo(Reason.TargetRejected);
+              assertThat(outcome.message()).contains("255 characters", "layout: Flat");
+            });
+  }
+
+  @Test
   void theSizeOfWhatIsThereIsKnown() {
     source.image("a", "1", "a layer of some size");
     sync("", "a:1");

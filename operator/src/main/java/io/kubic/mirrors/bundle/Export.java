@@ -554,7 +554,7 @@ public final class Export {
     for (Receipt.Held image : base.images()) {
       String place = ExportStore.place(image.image().parsed());
       if (!wanted.contains(ExportStore.key(place, image.tag(), image.digest()))
-          && !planned.mayBeAttached(place, image.tag())) {
+          && !planned.doubts().cover(place, image.tag())) {
         deletions.add(new Bundle.Named(image.repository(), image.tag(), image.digest()));
       }
     }

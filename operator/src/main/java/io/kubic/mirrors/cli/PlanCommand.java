@@ -171,7 +171,7 @@ final class PlanCommand implements Callable<Integer> {
                     RandomGenerator.getDefault())
                 .plan(selection);
         plan = planned.plan();
-        images = planned.images();
+        images = planned.result().images();
       }
       PlanTable.Cost cost =
           new PlanTable.Cost(

@@ -129,8 +129,7 @@ public final class Planner {
    * @param images that are to be in the target and can be, with what travels with them; sorted
    * @param again selected images that are not settled, or something that travels with them is not,
    *     for a reason that may pass
-   * @param doubtful repositories of the target where something may travel with an image that is not
-   *     known
+   * @param doubts where something may travel with an image that is not known
    */
   public record Result(
       Plan plan,
@@ -138,18 +137,12 @@ public final class Planner {
       List<Outcome> settled,
       List<SelectedImage> images,
       Set<SelectedImage> again,
-      Set<String> doubtful) {
+      Doubts doubts) {
     public Result {
       work = List.copyOf(work);
       settled = List.copyOf(settled);
       images = List.copyOf(images);
       again = Set.copyOf(again);
-      doubtful = Set.copyOf(doubtful);
-    }
-
-    /** Whether something in the target may be attached to an image although it was not found. */
-    public boolean mayBeAttached(String place, @Nullable String tag) {
-      return doubtful.contains(place) && (tag == null || Companions.isTag(tag));
     }
   }
 
@@ -845,7 +838,7 @@ public final class Planner {
         settled,
         images,
         again,
-        doubtful);
+        new Doubts(doubtful));
   }
 
   /** What an image is at its source now; null when that is not known. */

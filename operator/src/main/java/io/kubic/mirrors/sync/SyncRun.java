@@ -102,27 +102,20 @@ public final class SyncRun {
    * What a run will do.
    *
    * @param selection the part of it that this run is about
-   * @param settled what became of the images that are not copied
-   * @param images that are to be in the target and can be, with what travels with them; sorted
-   * @param again those of the selection that are planned once more at the end of the run
-   * @param doubtful repositories of the target where something may travel with an image that is not
-   *     known
+   * @param result the planner's, with what the ledgers know
    */
-  public record Planned(
-      Plan plan,
-      Selection selection,
-      List<Copier.Work> work,
-      List<Outcome> settled,
-      Ledgers.View view,
-      List<SelectedImage> images,
-      Set<SelectedImage> again,
-      Set<String> doubtful) {
-    public Planned {
-      again = Set.copyOf(again);
-      doubtful = Set.copyOf(doubtful);
-      images = List.copyOf(images);
-      work = List.copyOf(work);
-      settled = List.copyOf(settled);
+  public record Planned(Selection selection, Ledgers.View view, Planner.Result result) {
+    public Plan plan() {
+      return result.plan();
+    }
+
+    public List<Copier.Work> work() {
+      return result.work();
+    }
+
+    /** What became of the images that are not copied. */
+    public List<Outcome> settled() {
+      return result.settled();
     }
   }
 
@@ -161,7 +154,7 @@ public final class SyncRun {
     List<Outcome> settled = new ArrayList<>(result.settled());
     disentangle(result.work(), view, work, settled);
     Set<String> selected = selected(result.plan(), settled, work);
-    selected.addAll(attached(view.own(), result.doubtful()));
+    selected.addAll(attached(view.own(), result.doubts()));
     Prune prune =
         decide(
             view.own().conclude(List.of(), List.of(), selected, selection.complete(), now()),
@@ -183,14 +176,15 @@ public final class SyncRun {
                         false))
             .toList();
     return new Planned(
-        result.plan().completed(sizes(result.plan(), view), candidates, view.problems()),
         selection,
-        work,
-        settled,
         view,
-        result.images(),
-        result.again(),
-        result.doubtful());
+        new Planner.Result(
+            result.plan().completed(sizes(result.plan(), view), candidates, view.problems()),
+            work,
+            settled,
+            result.images(),
+            result.again(),
+            result.doubts()));
   }
 
   private Selection part(Selection whole) {
@@ -289,13 +283,12 @@ public final class SyncRun {
   }
 
   /**
-   * What an earlier run attached to images of some repositories. Nobody knows whether it still is,
-   * so nothing of it is missing.
+   * What an earlier run attached to images. Where nobody knows whether it still is, nothing of it
+   * is missing.
    */
-  private static List<String> attached(Ledger ledger, Set<String> repositories) {
+  private static List<String> attached(Ledger ledger, Doubts doubts) {
     return ledger.entries().values().stream()
-        .filter(entry -> repositories.contains(entry.repository()))
-        .filter(entry -> Companions.isTag(entry.tag()))
+        .filter(entry -> doubts.cover(entry.repository(), entry.tag()))
         .map(Ledger.Entry::place)
         .toList();
   }
@@ -405,7 +398,7 @@ public final class SyncRun {
     Ledger secondly = again(planned, ledger, outcomes, items, listener);
 
     Set<String> selected = selected(planned.plan(), outcomes, planned.work());
-    selected.addAll(attached(secondly, planned.doubtful()));
+    selected.addAll(attached(secondly, planned.result().doubts()));
     Set<String> filtered = filtered(planned.selection().images());
     List<Ledger.Tagged> copied = tagged(outcomes, items, filtered, Outcome.Result.Copied);
     copied.addAll(copier.attachments().written());
@@ -510,10 +503,10 @@ public final class SyncRun {
     if (settings.spec().failurePolicy() == MirrorListSpec.FailurePolicy.Abort) {
       return ledger;
     }
-    if (planned.again().isEmpty()) {
+    if (planned.result().again().isEmpty()) {
       return ledger;
     }
-    List<SelectedImage> images = planned.again().stream().sorted().toList();
+    List<SelectedImage> images = planned.result().again().stream().sorted().toList();
     Planner.Result result =
         planner.plan(
             new Selection(images, List.of(), List.of(), true, Map.of()), planned::view, random);

@@ -23,7 +23,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.locks.ReentrantLock;
@@ -166,44 +165,9 @@ public final class Planner {
     };
   }
 
-  /**
-   * Something to look at.
-   *
-   * @param root the image that it travels with; itself for one that is selected
-   * @param subject what it is attached to by the referrers API; null for everything else
-   */
-  private record Wanted(SelectedImage image, SelectedImage root, @Nullable Digest subject) {
-    boolean referrer() {
-      return image != root;
-    }
-  }
-
-  /**
-   * What was found out about one image.
-   *
-   * @param item null when the platforms that are wanted leave it out
-   * @param parts what it consists of, with sizes; empty when its manifest was not read
-   * @param subjects what others may be attached to
-   */
-  private record Found(
-      Wanted wanted,
-      Plan.@Nullable Item item,
-      Copier.@Nullable Work work,
-      Map<Digest, Long> parts,
-      @Nullable Outcome outcome,
-      Set<Digest> subjects) {
-    SelectedImage image() {
-      return wanted.image();
-    }
-
-    boolean referrer() {
-      return wanted.referrer();
-    }
-  }
-
   /** One image, and where it comes from and goes. */
   private record Task(
-      Wanted wanted,
+      Found.Wanted wanted,
       MirrorListSpec.Source source,
       ImageSource store,
       List<Platform> platforms,
@@ -256,8 +220,8 @@ public final class Planner {
     selection.companions().forEach(companions::listed);
     companions.lookAgain();
     Set<Key> seen = new HashSet<>();
-    List<Wanted> wanted =
-        selection.images().stream().map(image -> new Wanted(image, image, null)).toList();
+    List<Found.Wanted> wanted =
+        selection.images().stream().map(image -> new Found.Wanted(image, image, null)).toList();
     wanted.forEach(one -> seen.add(Key.of(one.image())));
     List<Found> all = new ArrayList<>();
     for (int level = 0; level < MAX_REFERRER_DEPTH && !wanted.isEmpty(); level++) {
@@ -270,7 +234,12 @@ public final class Planner {
               .filter(one -> seen.add(Key.of(one.image())))
               .toList();
     }
-    return conclude(all, selection);
+    return new Conclusion(
+            spec.layout(),
+            target == null ? null : target.name(),
+            companions,
+            image -> source(image).includeReferrers())
+        .of(all, selection, noted);
   }
 
   /**
@@ -298,7 +267,7 @@ public final class Planner {
     }
   }
 
-  private Found look(Wanted wanted, Known known) {
+  private Found look(Found.Wanted wanted, Known known) {
     SelectedImage image = wanted.image();
     MirrorListSpec.Source source = source(image);
     String place = targetRepository(spec.layout(), image.repository());
@@ -683,17 +652,17 @@ public final class Planner {
   }
 
   /** Signatures, attestations and bills of material that travel with what was found. */
-  private List<Wanted> attached(Found found) {
+  private List<Found.Wanted> attached(Found found) {
     if (found.subjects().isEmpty()) {
       return List.of();
     }
     try {
       MirrorListSpec.Source source = source(found.image());
-      List<Wanted> all = new ArrayList<>();
+      List<Found.Wanted> all = new ArrayList<>();
       for (Digest subject : found.subjects()) {
         for (Companions.Companion one :
             companions.of(source, found.image().repository(), subject)) {
-          all.add(new Wanted(one.image(), found.wanted().root(), one.subject().orElse(null)));
+          all.add(new Found.Wanted(one.image(), found.wanted().root(), one.subject().orElse(null)));
         }
       }
       return all;
@@ -715,162 +684,12 @@ public final class Planner {
     }
   }
 
-  private Result conclude(List<Found> found, Selection selection) {
-    found.sort((a, b) -> a.image().compareTo(b.image()));
-    Map<String, Found> owners = new TreeMap<>();
-    List<Outcome> settled = new ArrayList<>();
-    for (Found one : found) {
-      Plan.Item item = one.item();
-      if (item == null) {
-        continue;
-      }
-      Found owner = owners.putIfAbsent(item.target(), one);
-      if (owner == null) {
-        if (one.outcome() != null) {
-          settled.add(one.outcome());
-        }
-        continue;
-      }
-      Plan.Item owned = Objects.requireNonNull(owner.item());
-      if (item.action() == Plan.Action.Fail) {
-        settled.add(Objects.requireNonNull(one.outcome()));
-        continue;
-      }
-      Digest wanted = atSource(owner);
-      if (wanted == null || !wanted.equals(atSource(one))) {
-        // Two sources that agree would be one image.
-        settled.add(
-            failure(
-                    item.source(),
-                    item.target(),
-                    new RegistryException(
-                        Reason.Conflict,
-                        item.source(),
-                        item.target() + " is already taken by " + owned.source()))
-                .asReferrer(one.referrer()));
-      }
-    }
-    List<Selection.Problem> problems = new ArrayList<>(selection.problems());
-    problems.addAll(noted);
-    Set<SelectedImage> again = new HashSet<>();
-    Set<String> doubtful = new HashSet<>();
-    Set<Repository> told = new HashSet<>();
-    Set<SelectedImage> owning = new HashSet<>();
-    owners.values().forEach(one -> owning.add(one.image()));
-    for (Found one : found) {
-      Plan.Item item = one.item();
-      Outcome outcome = one.outcome();
-      if (item == null) {
-        continue;
-      }
-      // One that lost its place to another source would take it when it is planned alone.
-      boolean mayComeAgain = owning.contains(one.wanted().root());
-      if (mayComeAgain
-          && outcome != null
-          && outcome.reason() != null
-          && outcome.reason().isTransient()) {
-        again.add(one.wanted().root());
-      }
-      Repository repository = one.image().repository();
-      Optional<RegistryException> unsearched = companions.failure(repository);
-      String place = targetRepository(spec.layout(), repository);
-      if (unsearched.isPresent()
-          || item.action() == Plan.Action.Fail
-          || item.action() == Plan.Action.Drift) {
-        doubtful.add(place);
-      }
-      if (unsearched.isEmpty() || !source(one.image()).includeReferrers()) {
-        continue;
-      }
-      RegistryException why = unsearched(repository, unsearched.get());
-      if (mayComeAgain && why.reason().isTransient()) {
-        again.add(one.wanted().root());
-      }
-      if (!told.add(repository)) {
-        continue;
-      }
-      if (why.reason().isTransient()) {
-        settled.add(failure(why.object(), inTarget(place), why).asReferrer(true));
-      } else {
-        // As with a login that may pull and not list: the images themselves are not affected.
-        problems.add(new Selection.Problem(why.object(), why.reason(), why.problem()));
-      }
-    }
-    boolean failed = false;
-    for (Outcome outcome : settled) {
-      if (outcome.reason() != null) {
-        failed = true;
-        problems.add(
-            new Selection.Problem(
-                outcome.source(), outcome.reason(), String.valueOf(outcome.message())));
-      }
-    }
-    Set<Digest> there = new HashSet<>();
-    for (Found one : owners.values()) {
-      if (Objects.requireNonNull(one.item()).action() == Plan.Action.Skip) {
-        there.addAll(one.parts().keySet());
-      }
-    }
-    List<Plan.Item> items = new ArrayList<>();
-    List<Copier.Work> work = new ArrayList<>();
-    List<SelectedImage> images = new ArrayList<>();
-    for (Found one : owners.values()) {
-      Plan.Item item = Objects.requireNonNull(one.item());
-      if (item.action() == Plan.Action.Copy) {
-        item = item.transferring(notYet(one.parts(), there));
-      }
-      items.add(item);
-      if (one.work() != null) {
-        work.add(one.work().with(item));
-      }
-      if (item.action() != Plan.Action.Fail) {
-        images.add(one.image());
-      }
-    }
-    images.sort(null);
-    return new Result(
-        Plan.of(
-            target == null ? null : target.name(),
-            items,
-            problems,
-            selection.complete() && !failed),
-        work,
-        settled,
-        images,
-        again,
-        new Doubts(doubtful));
-  }
-
-  /** What an image is at its source now; null when that is not known. */
-  private static @Nullable Digest atSource(Found found) {
-    Plan.Item item = Objects.requireNonNull(found.item());
-    return switch (item.action()) {
-      case Fail -> null;
-      case Drift -> Objects.requireNonNull(found.outcome()).digest();
-      case Copy, Skip, Prune -> item.digest();
-    };
-  }
-
   /** What outcomes call a repository of the target. */
   String inTarget(String place) {
-    return target == null ? place : target.name() + "/" + place;
+    return inTarget(target == null ? null : target.name(), place);
   }
 
-  private static RegistryException unsearched(Repository repository, RegistryException e) {
-    return new RegistryException(
-        e.reason(),
-        repository.toString(),
-        "signatures and attestations cannot be looked for: "
-            + e.problem()
-            + "; set includeReferrers: false if there are none");
-  }
-
-  /** The bytes of the parts that no image before has brought; they are there from now on. */
-  private static long notYet(Map<Digest, Long> parts, Set<Digest> there) {
-    long bytes = 0;
-    for (Map.Entry<Digest, Long> part : parts.entrySet()) {
-      bytes += there.add(part.getKey()) ? part.getValue() : 0;
-    }
-    return bytes;
+  static String inTarget(@Nullable String target, String place) {
+    return target == null ? place : target + "/" + place;
   }
 }

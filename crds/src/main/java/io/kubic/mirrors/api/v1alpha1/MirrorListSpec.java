@@ -268,7 +268,7 @@ public record MirrorListSpec(
               "Requests at once, at most half of them transfers. Halved when the upstream answers 429.")
           @Default("32")
           @Min(1)
-          @Max(64)
+          @Max(256)
           Integer maxConcurrent,
       @JsonPropertyDescription(
               "Requests of a whole run to the registry, those for tokens and repeated ones counted.")

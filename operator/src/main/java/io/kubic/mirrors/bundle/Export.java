@@ -416,10 +416,8 @@ public final class Export {
                 outcome.source(), outcome.reason(), String.valueOf(outcome.message())));
       }
     }
-    if (!selection.complete()) {
-      for (Selection.Problem problem : selection.problems()) {
-        failures.add(new Bundle.Failure(problem.object(), problem.reason(), problem.message()));
-      }
+    for (Selection.Problem problem : selection.unseen()) {
+      failures.add(new Bundle.Failure(problem.object(), problem.reason(), problem.message()));
     }
     return failures;
   }

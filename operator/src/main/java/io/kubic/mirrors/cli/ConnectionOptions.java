@@ -1,6 +1,7 @@
 package io.kubic.mirrors.cli;
 
 import io.kubic.mirrors.api.v1alpha1.GoDuration;
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.oci.Repository;
 import io.kubic.mirrors.oci.registry.Connection;
@@ -23,6 +24,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -100,6 +102,10 @@ final class ConnectionOptions implements AutoCloseable {
 
   /** The number of {@code --concurrency}. */
   Optional<Integer> concurrency() {
+    if (concurrency != null && concurrency < 1) {
+      throw new CommandException(
+          ExitCode.USAGE, "--concurrency " + concurrency + ": write at least 1");
+    }
     return Optional.ofNullable(concurrency);
   }
 
@@ -208,28 +214,49 @@ final class ConnectionOptions implements AutoCloseable {
       proxyLogin = login(directory, "proxy-username", "proxy-password");
     }
     MirrorListSpec.Limits limits = source.limits();
-    Integer rate = limits.requestsPerSecond();
     return connection
         .withCredentials(credentials)
         .withTrust(new Trust(authorities, client, source.tls().insecureSkipVerify()))
         .withProxies(proxies(source, proxyLogin))
         .withRetry(retry(retry))
         .withLimits(
-            new Connection.Limits(
-                    concurrency().orElse(limits.maxConcurrent()),
-                    rate == null ? null : rate.doubleValue(),
-                    limits.minRemaining(),
-                    GoDuration.parse(limits.timeout(), "limits.timeout"),
-                    limits.tokenRealms())
-                .shared(processes));
+            limits(concurrency().orElse(limits.maxConcurrent()), limits, source).shared(processes));
   }
 
   private static Retry retry(MirrorListSpec.Retry retry) {
-    return new Retry(
-        retry.limit(),
-        GoDuration.parse(retry.minBackoff(), "spec.retry.minBackoff"),
-        GoDuration.parse(retry.maxBackoff(), "spec.retry.maxBackoff"),
-        GoDuration.parse(retry.stallTimeout(), "spec.retry.stallTimeout"));
+    return valid(
+        "spec.retry",
+        () ->
+            new Retry(
+                retry.limit(),
+                GoDuration.parse(retry.minBackoff(), "spec.retry.minBackoff"),
+                GoDuration.parse(retry.maxBackoff(), "spec.retry.maxBackoff"),
+                GoDuration.parse(retry.stallTimeout(), "spec.retry.stallTimeout")));
+  }
+
+  private static Connection.Limits limits(
+      int atOnce, MirrorListSpec.Limits limits, MirrorListSpec.Source source) {
+    Integer rate = limits.requestsPerSecond();
+    return valid(
+        "spec.sources: " + source.registry() + ": limits",
+        () ->
+            new Connection.Limits(
+                atOnce,
+                rate == null ? null : rate.doubleValue(),
+                limits.minRemaining(),
+                GoDuration.parse(limits.timeout(), "limits.timeout"),
+                limits.tokenRealms()));
+  }
+
+  /** What is out of range is the list's fault, not ours: not everything has a schema's bounds. */
+  private static <T> T valid(String path, Supplier<T> value) {
+    try {
+      return value.get();
+    } catch (InvalidSpecException e) {
+      throw e;
+    } catch (IllegalArgumentException e) {
+      throw new InvalidSpecException(path, String.valueOf(e.getMessage()));
+    }
   }
 
   private static Proxies proxies(

@@ -194,10 +194,12 @@ final class ExportCommand implements Callable<Integer> {
               () -> {
                 Selection selection =
                     selector.select(source -> new RegistryCatalog(clients.of(source)), executor);
-                if (selection.isRefused()) {
-                  throw new CommandException(
-                      ExitCode.REFUSED, selection.problems().getFirst().message());
-                }
+                selection
+                    .refusal()
+                    .ifPresent(
+                        guard -> {
+                          throw new CommandException(ExitCode.REFUSED, guard.message());
+                        });
                 selected[0] = selection;
                 return selection;
               },

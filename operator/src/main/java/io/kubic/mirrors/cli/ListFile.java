@@ -2,6 +2,7 @@ package io.kubic.mirrors.cli;
 
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -29,9 +30,25 @@ final class ListFile {
   /**
    * @param name of the MirrorList; null when the file holds but one
    * @throws CommandException when the file cannot be read
-   * @throws InvalidSpecException when it does not hold that one list
+   * @throws InvalidSpecException when it does not hold that one list, or nothing is to be copied at
+   *     once
    */
   static MirrorList read(Path file, @Nullable String name) {
+    MirrorList list = find(file, name);
+    MirrorListSpec.Concurrency concurrency = list.getSpec().concurrency();
+    requirePositive(concurrency.images(), "spec.concurrency.images");
+    requirePositive(concurrency.blobs(), "spec.concurrency.blobs");
+    return list;
+  }
+
+  /** In a cluster the schema says so; with nothing at once a run would wait for ever. */
+  private static void requirePositive(int number, String path) {
+    if (number < 1) {
+      throw new InvalidSpecException(path, "is " + number + "; write at least 1");
+    }
+  }
+
+  private static MirrorList find(Path file, @Nullable String name) {
     List<MirrorList> lists;
     try {
       lists = ResourceFile.read(Files.readString(file), file.toString(), MirrorList.class);

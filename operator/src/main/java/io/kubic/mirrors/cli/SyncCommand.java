@@ -30,6 +30,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -207,8 +208,9 @@ final class SyncCommand implements Callable<Integer> {
                       selector.select(
                           source -> new Part(source, clients.of(source), wanted.layout(), shard()),
                           executor));
-      if (selection.isRefused()) {
-        return refuse(selection.problems().getFirst().message());
+      Optional<Selection.Problem> refusal = selection.refusal();
+      if (refusal.isPresent()) {
+        return refuse(refusal.get().message());
       }
       Planner planner =
           new Planner(
@@ -237,10 +239,10 @@ final class SyncCommand implements Callable<Integer> {
             "the selection has " + plan.totals().bytes() + " bytes, guard.maxBytes is " + maxBytes);
       }
       if (dryRun || wanted.dryRun()) {
-        return showPlan(plan, selection, planned.settled());
+        return showPlan(planned);
       }
       if (isWaiting(wanted, plan)) {
-        return await(plan, selection);
+        return await(planned);
       }
       if (output == Output.json) {
         spec.commandLine()
@@ -259,10 +261,10 @@ final class SyncCommand implements Callable<Integer> {
       show(done);
       terminate(
           done.report()
-              .termination(plan, selection.sources(), done.reportRef())
+              .termination(plan, planned.selection().sources(), done.reportRef())
               .withLock(done.lockRef())
               .withQuotas(clients.quotas()));
-      return exitCode(done.report(), selection);
+      return exitCode(done.report(), planned.selection());
     }
   }
 
@@ -276,7 +278,9 @@ final class SyncCommand implements Callable<Integer> {
         && !plan.hash().equals(approved);
   }
 
-  private int await(Plan plan, Selection selection) {
+  private int await(SyncRun.Planned planned) {
+    Plan plan = planned.plan();
+    Selection selection = planned.selection();
     String message =
         "plan "
             + plan.hash()
@@ -364,7 +368,8 @@ final class SyncCommand implements Callable<Integer> {
     return ExitCode.REFUSED;
   }
 
-  private int showPlan(Plan plan, Selection selection, List<Outcome> settled) {
+  private int showPlan(SyncRun.Planned planned) {
+    Plan plan = planned.plan();
     PrintWriter out = spec.commandLine().getOut();
     if (output == Output.json) {
       out.println(json(plan));
@@ -374,8 +379,8 @@ final class SyncCommand implements Callable<Integer> {
           .forEach(p -> out.println(p.reason() + "\t" + p.object() + "\t" + p.message()));
     }
     out.flush();
-    Report report = Report.of(settled, 0, selection.complete());
-    terminate(report.termination(plan, selection.sources(), null));
+    Report report = Report.of(planned.settled(), 0, planned.selection());
+    terminate(report.termination(plan, planned.selection().sources(), null));
     return report.isSuccessful() ? ExitCode.OK : ExitCode.FAILED;
   }
 

@@ -1,9 +1,11 @@
 package io.kubic.mirrors.list;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.Repository;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -41,7 +43,19 @@ public record Selection(
 
   /** Whether the list's guard stops the run before its first byte. */
   public boolean isRefused() {
-    return problems.stream().anyMatch(problem -> problem.reason() == Reason.GuardExceeded);
+    return refusal().isPresent();
+  }
+
+  /** Why it does; empty when it does not. */
+  public Optional<Problem> refusal() {
+    return problems.stream()
+        .filter(problem -> problem.reason() == Reason.GuardExceeded)
+        .findFirst();
+  }
+
+  /** The problems for which it is not complete: each is a failure of a run. */
+  public List<Problem> unseen() {
+    return complete ? List.of() : problems.stream().filter(one -> !one.harmless()).toList();
   }
 
   /**
@@ -60,9 +74,15 @@ public record Selection(
    *
    * @param object what it is about: a registry, a repository, an image or a field
    * @param message one line, without secrets
+   * @param harmless whether nothing is missing because of it
    */
-  public record Problem(String object, Reason reason, String message)
+  public record Problem(String object, Reason reason, String message, @JsonIgnore boolean harmless)
       implements Comparable<Problem> {
+    /** One for which something may be missing. */
+    public Problem(String object, Reason reason, String message) {
+      this(object, reason, message, false);
+    }
+
     @Override
     public int compareTo(Problem other) {
       int order = object.compareTo(other.object);

@@ -270,7 +270,7 @@ public final class Selector {
       return new Listed(
           List.of(),
           0,
-          List.of(new Selection.Problem(object, e.reason(), message)),
+          List.of(new Selection.Problem(object, e.reason(), message, empty)),
           empty,
           Set.of());
     }
@@ -436,7 +436,8 @@ public final class Selector {
                       + (first.digest() == null ? "the tag" : first.digest())
                       + " and as "
                       + image.digest()
-                      + "; the first is taken"));
+                      + "; the first is taken",
+                  true));
         }
         return;
       }

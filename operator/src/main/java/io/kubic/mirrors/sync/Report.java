@@ -1,6 +1,7 @@
 package io.kubic.mirrors.sync;
 
 import io.kubic.mirrors.list.Selection;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -16,6 +17,29 @@ import org.jspecify.annotations.Nullable;
 public record Report(Termination.Summary summary, List<Outcome> images, boolean complete) {
   public Report {
     images = List.copyOf(images);
+  }
+
+  /**
+   * The report of a run on a selection. What could not be listed is not passed over: it is a
+   * failure of its source.
+   *
+   * @param requests HTTP requests sent
+   */
+  public static Report of(List<Outcome> outcomes, long requests, Selection selection) {
+    List<Outcome> all = new ArrayList<>(outcomes);
+    for (Selection.Problem problem : selection.unseen()) {
+      all.add(
+          new Outcome(
+              problem.object(),
+              "",
+              null,
+              Outcome.Result.Failed,
+              problem.reason(),
+              problem.message(),
+              0,
+              1));
+    }
+    return of(all, requests, selection.complete());
   }
 
   /**

@@ -413,8 +413,7 @@ public final class SyncRun {
             outcomes,
             problems,
             listener);
-    addUnlisted(outcomes, planned.selection());
-    Report report = Report.of(outcomes, requests.getAsLong(), planned.selection().complete());
+    Report report = Report.of(outcomes, requests.getAsLong(), planned.selection());
     List<Kept> kept =
         workers.all(
             target.name(),
@@ -640,25 +639,6 @@ public final class SyncRun {
   private Selection.Problem stays(Ledger.Entry entry, String why) {
     return new Selection.Problem(
         target.name() + "/" + entry.place(), Reason.Conflict, "is not pruned: " + why);
-  }
-
-  /** What could not be listed is not passed over: it is a failure of its source. */
-  private static void addUnlisted(List<Outcome> outcomes, Selection selection) {
-    if (selection.complete()) {
-      return;
-    }
-    for (Selection.Problem problem : selection.problems()) {
-      outcomes.add(
-          new Outcome(
-              problem.object(),
-              "",
-              null,
-              Outcome.Result.Failed,
-              problem.reason(),
-              problem.message(),
-              0,
-              1));
-    }
   }
 
   /** The images of which only some platforms are wanted, as outcomes call them. */

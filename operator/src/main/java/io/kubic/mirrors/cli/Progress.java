@@ -40,18 +40,18 @@ final class Progress implements AutoCloseable {
   }
 
   private final Form form;
-  private final int images;
   private final long bytes;
   private final LongSupplier settled;
   private final PrintWriter err;
   private final LongSupplier nanos;
   private final long start;
   private final @Nullable ScheduledExecutorService ticker;
+  private int images;
   private int done;
   private long told;
 
   /**
-   * @param images that are to be copied
+   * @param images that are to be copied, as far as that is known
    * @param bytes of all of them, what they share counted once
    * @param settled how many of these bytes need no more work, asked now and then
    * @param nanos a clock that only moves forward
@@ -86,6 +86,8 @@ final class Progress implements AutoCloseable {
   synchronized void done(Outcome outcome) {
     if (outcome.result() != Outcome.Result.Pruned) {
       done++;
+      // What is planned once more at the end of a run was not among them.
+      images = Math.max(images, done);
     }
     if (form == Form.LINES) {
       line(outcome);

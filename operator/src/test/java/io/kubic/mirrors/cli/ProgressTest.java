@@ -49,6 +49,16 @@ class ProgressTest {
   }
 
   @Test
+  void whatIsTriedAgainAtTheEndMakesMoreImagesAndNotMoreThanAll() {
+    try (Progress progress =
+        new Progress(Progress.Form.BAR, 1, 0, bytes::get, new PrintWriter(err, true), nanos::get)) {
+      progress.done(copied());
+      progress.done(copied());
+      assertThat(progress.bar()).startsWith("[########################] 2/2 images");
+    }
+  }
+
+  @Test
   void aBarIsForATerminalThatIsAskedForOnlyIfItMatters() {
     assertThat(Progress.Form.of(false, false, () -> true)).isEqualTo(Progress.Form.BAR);
     assertThat(Progress.Form.of(false, false, () -> false)).isEqualTo(Progress.Form.LINES);

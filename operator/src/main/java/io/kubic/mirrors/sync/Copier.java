@@ -35,10 +35,6 @@ import org.jspecify.annotations.Nullable;
  * once per run and is mounted for the others. For one run; safe for threads.
  */
 public final class Copier {
-  /** What is said of an image of which more was copied than is wanted. */
-  static final String ALL_PLATFORMS =
-      "the target insists on all platforms of the index: all were copied";
-
   private final ImageStore target;
   private final Attachments attachments;
   private final MirrorListSpec.IndexPolicy indexPolicy;
@@ -47,7 +43,7 @@ public final class Copier {
   private final ExecutorService executor;
 
   /** Blobs and manifests that are, or are about to be, in a repository of the target. */
-  private final Map<Place, CompletableFuture<Boolean>> placed = new ConcurrentHashMap<>();
+  private final Map<Place, Placing> placed = new ConcurrentHashMap<>();
 
   /** The repository of the target that a blob was first brought to. */
   private final Map<Digest, CompletableFuture<String>> homes = new ConcurrentHashMap<>();
@@ -70,6 +66,16 @@ public final class Copier {
   private final Set<Digest> settled = ConcurrentHashMap.newKeySet();
 
   private record Place(String repository, Digest digest) {}
+
+  /**
+   * @param from the repository of a source that it comes from
+   */
+  private record Placing(String from, CompletableFuture<Boolean> done) {}
+
+  /**
+   * @param written bytes that an earlier attempt wrote to the target
+   */
+  private record Attempt(Work work, long written) {}
 
   /**
    * One image to copy.
@@ -143,6 +149,11 @@ public final class Copier {
     return attachments;
   }
 
+  /** An image failed before anything is copied: nothing is, where the list says so. */
+  void failedBefore() {
+    aborted.set(failurePolicy == MirrorListSpec.FailurePolicy.Abort);
+  }
+
   /** Bytes of blobs and manifests written to the target so far. */
   public long transferred() {
     return transferred.get();
@@ -160,11 +171,14 @@ public final class Copier {
    */
   public List<Outcome> copy(List<Work> work, Consumer<Outcome> listener) {
     List<Outcome> outcomes = new ArrayList<>();
-    List<Work> again = new ArrayList<>();
-    List<Outcome> first = run(work, outcome -> tell(outcome, listener));
+    List<Attempt> again = new ArrayList<>();
+    List<Outcome> first =
+        run(
+            work.stream().map(one -> new Attempt(one, 0)).toList(),
+            outcome -> tell(outcome, listener));
     for (int i = 0; i < work.size(); i++) {
       if (mayPass(first.get(i))) {
-        again.add(work.get(i));
+        again.add(new Attempt(work.get(i), first.get(i).bytes()));
       } else {
         outcomes.add(first.get(i));
       }
@@ -186,11 +200,11 @@ public final class Copier {
         && failurePolicy == MirrorListSpec.FailurePolicy.Continue;
   }
 
-  private List<Outcome> run(List<Work> work, Consumer<Outcome> listener) {
+  private List<Outcome> run(List<Attempt> attempts, Consumer<Outcome> listener) {
     return new Workers(executor, concurrency.images(), "the copying")
         .each(
             target.name(),
-            work,
+            attempts,
             one -> "",
             one -> {
               Outcome outcome = copy(one);
@@ -199,8 +213,9 @@ public final class Copier {
             });
   }
 
-  private Outcome copy(Work work) {
-    AtomicLong written = new AtomicLong();
+  private Outcome copy(Attempt attempt) {
+    Work work = attempt.work();
+    AtomicLong written = new AtomicLong(attempt.written());
     String source = work.item().source();
     try {
       if (aborted.get()) {
@@ -255,6 +270,7 @@ public final class Copier {
         next = child;
         once(
             new Place(work.place(), child.digest()),
+            "", // It is in hand: what fails is the target.
             () -> {
               target.putManifest(work.place(), child, null);
               add(written, child.size());
@@ -283,7 +299,7 @@ public final class Copier {
                 + ")");
       }
       copy(work, whole(work, closure.top(), e), written);
-      return ALL_PLATFORMS;
+      return Outcome.ALL_PLATFORMS;
     }
   }
 
@@ -299,6 +315,7 @@ public final class Copier {
 
   private void blobs(Work work, Closure closure, AtomicLong written) {
     Semaphore slots = new Semaphore(concurrency.blobs());
+    String from = work.source().name() + "/" + work.repository();
     List<Future<?>> running = new ArrayList<>();
     try {
       for (Descriptor blob : closure.blobs()) {
@@ -307,7 +324,10 @@ public final class Copier {
             executor.submit(
                 () -> {
                   try {
-                    once(new Place(work.place(), blob.digest()), () -> bring(work, blob, written));
+                    once(
+                        new Place(work.place(), blob.digest()),
+                        from,
+                        () -> bring(work, blob, written));
                   } finally {
                     slots.release();
                   }
@@ -446,17 +466,23 @@ public final class Copier {
         && !Thread.currentThread().isInterrupted();
   }
 
-  /** Does something for a place once per run; whoever comes while it is done waits for it. */
-  private void once(Place place, Runnable action) {
-    CompletableFuture<Boolean> mine = new CompletableFuture<>();
-    CompletableFuture<Boolean> first = placed.putIfAbsent(place, mine);
+  /**
+   * Does something for a place once per run; whoever comes while it is done waits for it, and tries
+   * himself what did not come from elsewhere.
+   *
+   * @param from what fails for one fails for all who bring it from the same repository
+   */
+  private void once(Place place, String from, Runnable action) {
+    CompletableFuture<Boolean> done = new CompletableFuture<>();
+    Placing mine = new Placing(from, done);
+    Placing first = placed.putIfAbsent(place, mine);
     while (first != null) {
       try {
-        first.join();
+        first.done().join();
         return;
       } catch (CompletionException e) {
         RuntimeException failure = e.getCause() instanceof RegistryException known ? known : e;
-        if (!isOfAnother(failure)) {
+        if (first.from().equals(from) && !isOfAnother(failure)) {
           throw failure;
         }
         first = placed.putIfAbsent(place, mine);
@@ -464,10 +490,10 @@ public final class Copier {
     }
     try {
       action.run();
-      mine.complete(true);
+      done.complete(true);
     } catch (Throwable e) {
       placed.remove(place, mine);
-      mine.completeExceptionally(e);
+      done.completeExceptionally(e);
       throw e;
     }
   }

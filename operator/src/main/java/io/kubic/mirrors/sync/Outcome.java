@@ -28,6 +28,10 @@ public record Outcome(
     @JsonInclude(JsonInclude.Include.NON_DEFAULT) boolean referrer)
     implements Comparable<Outcome> {
 
+  /** The message of an image of which more was copied than is wanted. */
+  static final String ALL_PLATFORMS =
+      "the target insists on all platforms of the index: all were copied";
+
   public Outcome {
     if ((result == Result.Failed) != (reason != null)) {
       throw new IllegalArgumentException(source + ": a failure has a reason, and only a failure");
@@ -45,6 +49,11 @@ public record Outcome(
       long bytes,
       int attempts) {
     this(source, target, digest, result, reason, message, bytes, attempts, false);
+  }
+
+  /** Whether all platforms were copied though fewer are wanted. */
+  boolean hasAllPlatforms() {
+    return ALL_PLATFORMS.equals(message);
   }
 
   /** The same of a signature or the like. */

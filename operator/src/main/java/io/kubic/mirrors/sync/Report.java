@@ -57,10 +57,7 @@ public record Report(Termination.Summary summary, List<Outcome> images, boolean 
             (int) sorted.stream().filter(Outcome::referrer).filter(Report::isThere).count(),
             sorted.stream().mapToLong(Outcome::bytes).sum(),
             requests,
-            (int)
-                sorted.stream()
-                    .filter(outcome -> Copier.ALL_PLATFORMS.equals(outcome.message()))
-                    .count()),
+            (int) sorted.stream().filter(Outcome::hasAllPlatforms).count()),
         sorted,
         complete);
   }

@@ -392,6 +392,9 @@ public final class SyncRun {
       tell(problems, ledgers.save(ledger, clock.instant()));
     }
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
+    if (outcomes.stream().anyMatch(outcome -> outcome.result() == Outcome.Result.Failed)) {
+      copier.failedBefore();
+    }
     outcomes.addAll(copier.copy(planned.work(), listener));
     Map<String, Plan.Item> items = new HashMap<>();
     planned.plan().images().forEach(item -> items.put(item.target(), item));

@@ -181,6 +181,17 @@ class CopierRetryTest {
   }
 
   @Test
+  void whatTheFirstAttemptWroteCounts() {
+    Manifest image = store.image("a", "1", "x", "y");
+    fail("y", Reason.ServerError);
+    Report report = sync("concurrency: {blobs: 1}, ", "a:1");
+    long all = image.size() + image.blobs().stream().mapToLong(Descriptor::size).sum();
+    assertThat(report.images()).extracting(Outcome::bytes).containsExactly(all);
+    assertThat(report.summary().bytes()).isEqualTo(all);
+    assertThat(told).extracting(Outcome::bytes).containsExactly(all);
+  }
+
+  @Test
   void nothingIsTriedAgainWhereTheFirstFailureEndsTheRun() {
     store.image("a", "1", "x");
     fail("x", Reason.ServerError);

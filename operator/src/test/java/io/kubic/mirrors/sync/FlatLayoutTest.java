@@ -22,6 +22,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -205,6 +206,48 @@ class FlatLayoutTest {
     spec = spec("tagPolicy: Immutable, ");
     for (int run = 0; run < 2; run++) {
       assertThatTheSecondIsInConflict(sync(FIRST, SECOND));
+    }
+  }
+
+  @Test
+  void anImageThatFailsAtOneSourceTakesNoneAlongThatHasItsBlobsAtAnother() {
+    spec = spec("concurrency: {blobs: 1}, ");
+    Manifest bad = one.image("app", "1", "shared");
+    String shared = "app@" + bad.blobs().getLast().digest();
+    one.blobs.remove(shared);
+    Manifest good = two.image("app", "2", "own", "shared");
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch waiting = new CountDownLatch(1);
+    one.onRequest =
+        question -> {
+          if (question.equals("BLOB " + shared)) {
+            begun.countDown();
+            await(waiting);
+            // Time to get to the blob; without it the test would see less, not fail.
+            LockSupport.parkNanos(50_000_000);
+          }
+        };
+    two.onRequest =
+        question -> {
+          if (question.equals("BLOB app@" + good.blobs().get(1).digest())) {
+            await(begun);
+            waiting.countDown();
+          }
+        };
+    SelectedImage other =
+        new SelectedImage("default", new Repository("b.example", "app"), "2", null);
+    assertThat(sync(FIRST, other).images())
+        .extracting(Outcome::source, Outcome::reason)
+        .containsExactlyInAnyOrder(
+            tuple("a.example/app:1", Reason.NotFound), tuple("b.example/app:2", null));
+    assertThat(target.manifests.get("app:2")).isEqualTo(good);
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 

@@ -787,6 +787,16 @@ class SyncRunTest {
   }
 
   @Test
+  void whereTheFirstFailureEndsTheRunNothingIsCopiedAfterOneThatCouldNotBePlanned() {
+    source.image("a", "1", "x");
+    Report report = sync("failurePolicy: Abort, ", "a:1", "a:gone").report();
+    assertThat(report.images())
+        .extracting(Outcome::reason)
+        .containsExactly(Reason.Cancelled, Reason.NotFound);
+    assertThat(has("a:1")).isFalse();
+  }
+
+  @Test
   void anImageThatCouldNotBePlannedIsTriedAgainAtTheEnd() {
     source.image("a", "1", "x");
     source.failsOnce.add("GET a:1");

@@ -412,10 +412,7 @@ final class SyncCommand implements Callable<Integer> {
           sum.referrers(),
           sum.bytes(),
           sum.requests());
-      if (sum.allPlatforms() > 0) {
-        out.printf(
-            "%d with all platforms, since the target takes no sparse index%n", sum.allPlatforms());
-      }
+      sum.sparseRefused().ifPresent(out::println);
     }
     out.flush();
   }

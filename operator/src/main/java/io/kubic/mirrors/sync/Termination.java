@@ -1,5 +1,7 @@
 package io.kubic.mirrors.sync;
 
+import static java.util.stream.Collectors.toSet;
+
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -14,7 +16,9 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -196,6 +200,14 @@ public record Termination(
         long requests) {
       this(copied, skipped, failed, drifted, pruned, referrers, bytes, requests, 0);
     }
+
+    /** What a person is told of images with more platforms than are wanted; empty for none. */
+    public Optional<String> sparseRefused() {
+      return allPlatforms == 0
+          ? Optional.empty()
+          : Optional.of(
+              allPlatforms + " with all platforms, since the target takes no sparse index");
+    }
   }
 
   /** One image that failed. */
@@ -214,6 +226,10 @@ public record Termination(
     /** A source whose registry told of no limits. */
     public Source(String registry, String name, int repositories, int tags, int selected) {
       this(registry, name, repositories, tags, selected, null);
+    }
+
+    private List<String> key() {
+      return List.of(registry, name);
     }
   }
 
@@ -236,13 +252,15 @@ public record Termination(
   public record Failed(String reason, String message) {}
 
   /**
-   * What the parts of one run told, as if it had been one.
+   * What the parts of one run told, as if it had been one. A source that one of them had no room
+   * for is left out, since nobody knows its sums.
    *
    * @param parts in their order; empty for one that left nothing: then the whole is not successful
    */
   public static Termination merged(List<Optional<Termination>> parts) {
     List<Failure> failures = new ArrayList<>();
     Map<List<String>, Source> sources = new LinkedHashMap<>();
+    List<Termination> ran = new ArrayList<>();
     Planned plan = new Planned(0, 0, 0, 0, 0);
     Summary sum = new Summary(0, 0, 0, 0, 0, 0, 0, 0);
     StringBuilder hashes = new StringBuilder();
@@ -276,12 +294,13 @@ public record Termination(
       }
       if (part.summary() != null) {
         sum = plus(sum, part.summary());
+        ran.add(part);
       }
-      part.sources()
-          .forEach(
-              source ->
-                  sources.merge(
-                      List.of(source.registry(), source.name()), source, Termination::plus));
+      part.sources().forEach(source -> sources.merge(source.key(), source, Termination::plus));
+    }
+    for (Termination part : ran) {
+      Set<List<String>> known = part.sources().stream().map(Source::key).collect(toSet());
+      sources.keySet().removeIf(source -> !known.contains(source));
     }
     return new Termination(
         Digest.of(hashes.toString().getBytes(StandardCharsets.UTF_8)).hex(),
@@ -381,7 +400,7 @@ public record Termination(
 
   /**
    * At most {@link #MAX_BYTES} of JSON. Until it fits, these are left out from their ends: failures
-   * but the first few, then sources, then those few.
+   * but the first few, then sources, then those few, then the text of the error.
    */
   public byte[] toJson() {
     int failed = Math.min(MAX_FAILURES, failures.size());
@@ -390,8 +409,11 @@ public record Termination(
       byte[] json =
           bytes(
               withFailures(failures.subList(0, failed)).with(bundle, sources.subList(0, offered)));
-      if (json.length <= MAX_BYTES || failed + offered == 0) {
+      if (json.length <= MAX_BYTES || failed + offered == 0 && !hasLongError()) {
         return json;
+      }
+      if (failed + offered == 0) {
+        return withFailures(List.of()).with(bundle, List.of()).shorter().toJson();
       }
       if (failed > FEW_FAILURES || offered == 0) {
         failed--;
@@ -399,6 +421,23 @@ public record Termination(
         offered--;
       }
     }
+  }
+
+  private boolean hasLongError() {
+    return error != null && error.message().length() >= 16;
+  }
+
+  /** The same with less of an error's text. */
+  private Termination shorter() {
+    Failed whole = Objects.requireNonNull(error);
+    int end = whole.message().length() * 3 / 4;
+    if (end > 0 && Character.isHighSurrogate(whole.message().charAt(end - 1))) {
+      end--;
+    }
+    Failed cut = new Failed(whole.reason(), whole.message().substring(0, end) + "...");
+    return new Termination(
+        hash, plan, summary, complete, failures, sources, reportRef, cut, bundle, reasons, lockRef,
+        parts);
   }
 
   /** Reads what {@link #toJson} wrote; empty when it is anything else. */

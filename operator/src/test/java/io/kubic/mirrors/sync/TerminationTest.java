@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -81,5 +82,29 @@ class TerminationTest {
     assertThat(failed(failures, 0).leadingReason()).isEqualTo("Cancelled");
     failures(1, "Timeout").forEach(failures::add);
     assertThat(failed(failures, 0).leadingReason()).isEqualTo("Timeout");
+  }
+
+  @Test
+  void anErrorThatIsTooLongIsCutAndReadable() {
+    for (String letter : List.of("m", "\"", "\u0001", "\u00e4", "\ud83d\ude00")) {
+      Termination told =
+          told(
+              failed(failures(3, "NotFound").toList(), 3)
+                  .failed("InvalidSpec", letter.repeat(9000)));
+      assertThat(told.leadingReason()).isEqualTo("InvalidSpec");
+      assertThat(told.error().message()).startsWith(letter).endsWith("...");
+      assertThat(told.error().message()).doesNotContain("?");
+    }
+  }
+
+  @Test
+  void aSourceThatAPartHadNoRoomForIsNotCountedTooLow() {
+    Termination whole = failed(failures(30, "TargetFull").toList(), 64);
+    Termination short1 = told(whole);
+    Termination merged =
+        Termination.merged(
+            List.of(Optional.of(failed(List.of(), 64)), Optional.of(short1), Optional.empty()));
+    assertThat(merged.sources()).hasSameSizeAs(short1.sources());
+    assertThat(merged.sources()).extracting(Termination.Source::selected).containsOnly(10);
   }
 }

@@ -375,11 +375,7 @@ final class ListStatus {
       if (summary.pruned() > 0) {
         text.append(", ").append(summary.pruned()).append(" pruned");
       }
-      if (summary.allPlatforms() > 0) {
-        text.append("; ")
-            .append(summary.allPlatforms())
-            .append(" with all platforms, since the target takes no sparse index");
-      }
+      summary.sparseRefused().ifPresent(told -> text.append("; ").append(told));
     }
     return text.toString();
   }

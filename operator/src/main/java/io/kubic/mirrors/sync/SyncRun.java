@@ -514,8 +514,14 @@ public final class SyncRun {
             new Selection(images, List.of(), List.of(), true, Map.of()), planned::view, random);
     List<Copier.Work> work = new ArrayList<>();
     List<Outcome> settled = new ArrayList<>(result.settled());
-    disentangle(result.work(), planned.view(), work, settled);
-    result.plan().images().forEach(item -> items.merge(item.target(), item, SyncRun::later));
+    List<Copier.Work> may =
+        result.work().stream()
+            .filter(one -> isApproved(one.item(), items.get(one.item().target())))
+            .toList();
+    disentangle(may, planned.view(), work, settled);
+    result.plan().images().stream()
+        .filter(item -> isApproved(item, items.get(item.target())))
+        .forEach(item -> items.merge(item.target(), item, SyncRun::later));
     List<Ledger.Tagged> intended = new ArrayList<>();
     work.forEach(one -> tagged(one).ifPresent(intended::add));
     Ledger next = ledger.intend(intended, now());
@@ -525,6 +531,19 @@ public final class SyncRun {
     settled.addAll(copier.copy(work, listener));
     merge(outcomes, settled, images);
     return next;
+  }
+
+  /**
+   * Whether an image may be copied by a second plan, which nobody has seen: with {@code approval:
+   * Manual} the first one said so too. What travels with an image is no part of what is approved.
+   */
+  private boolean isApproved(Plan.Item second, Plan.@Nullable Item first) {
+    return settings.spec().approval() == MirrorListSpec.Approval.Automatic
+        || second.referrer()
+        || second.action() != Plan.Action.Copy
+        || first != null
+            && first.action() != Plan.Action.Fail
+            && second.pinned().equals(first.digest());
   }
 
   /** What is known of an image that was planned twice: what is found in place tells no size. */

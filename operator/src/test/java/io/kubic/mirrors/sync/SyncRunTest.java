@@ -797,6 +797,41 @@ class SyncRunTest {
   }
 
   @Test
+  void whatNobodyApprovedIsNotCopiedAtTheEnd() {
+    source.image("a", "1", "x");
+    sync("", "a:1");
+    source.image("a", "2", "y");
+    source.failsOnce.add("GET a:2");
+    Report report = sync("approval: Manual, ", "a:1", "a:2").report();
+    assertThat(plan.totals().copy()).as("nothing that would have to be approved").isZero();
+    assertThat(has("a:2")).isFalse();
+    assertThat(report.images())
+        .extracting(Outcome::reason)
+        .containsExactly(null, Reason.ServerError);
+  }
+
+  @Test
+  void aTagThatMovesAfterItsPlanWasApprovedIsNotCopiedAtTheEnd() {
+    Manifest approved = source.image("a", "1", "x");
+    AtomicBoolean first = new AtomicBoolean(true);
+    source.onRequest =
+        question -> {
+          if (question.equals("TAGS a") && first.getAndSet(false)) {
+            source.image("a", "1", "moved");
+            throw new RegistryException(Reason.ServerError, question, "broke");
+          }
+        };
+    Report report = sync("approval: Manual, ", "a:1").report();
+    assertThat(plan.images()).extracting(Plan.Item::digest).containsExactly(approved.digest());
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(approved);
+    assertThat(report.images())
+        .extracting(Outcome::digest, Outcome::result)
+        .contains(tuple(approved.digest(), Outcome.Result.Copied));
+    assertThat(target.manifests.keySet())
+        .doesNotContain(AT + "a@" + source.manifests.get("a:1").digest());
+  }
+
+  @Test
   void anImageThatCouldNotBePlannedIsTriedAgainAtTheEnd() {
     source.image("a", "1", "x");
     source.failsOnce.add("GET a:1");

@@ -384,13 +384,20 @@ public final class Copier {
         return;
       }
     }
-    String from = work.place().equals(home) ? null : home;
-    put(
-        work.place(),
-        blob,
-        from,
-        from == null ? upstream : offset -> target.blob(from, blob, offset),
-        written);
+    if (home == null || home.equals(work.place())) {
+      put(work.place(), blob, null, upstream, written);
+      return;
+    }
+    String from = home;
+    try {
+      put(work.place(), blob, from, offset -> target.blob(from, blob, offset), written);
+    } catch (RegistryException e) {
+      switch (e.reason()) {
+        // What the target has there is damaged, or gone by now.
+        case DigestMismatch, NotFound -> put(work.place(), blob, null, upstream, written);
+        default -> throw e;
+      }
+    }
   }
 
   /**

@@ -38,6 +38,7 @@ final class MemoryStore implements ImageStore {
   final Set<String> broken = ConcurrentHashMap.newKeySet();
 
   boolean hasReferrersApi;
+  boolean mounts = true;
   boolean deletesTags = true;
 
   /** What the referrers API tells of every manifest besides. */
@@ -234,7 +235,8 @@ final class MemoryStore implements ImageStore {
     if (blobs.containsKey(place)) {
       return BlobWrite.PRESENT;
     }
-    byte[] mounted = mountFrom == null ? null : blobs.get(mountFrom + "@" + blob.digest());
+    byte[] mounted =
+        mountFrom == null || !mounts ? null : blobs.get(mountFrom + "@" + blob.digest());
     if (mounted != null) {
       blobs.put(place, mounted);
       return BlobWrite.MOUNTED;

@@ -100,6 +100,18 @@ class SyncTest {
   }
 
   @Test
+  void aBlobThatIsDamagedInTheTargetComesFromTheSourceWhereItCannotBeMounted() {
+    source.image("a", "1", "base", "one");
+    source.image("b", "1", "base", "two");
+    String base = source.addBlob("z", "base").digest().toString();
+    target.mounts = false;
+    target.blobs.put(AT + "a@" + base, "rots".getBytes(java.nio.charset.StandardCharsets.UTF_8));
+    assertThat(sync(spec("concurrency: {images: 1}, ", ""), "a:1", "b:1"))
+        .allMatch(o -> o.result() == Outcome.Result.Copied);
+    assertThat(target.blobs.get(AT + "b@" + base)).asString().isEqualTo("base");
+  }
+
+  @Test
   void aSecondRunAsksForHeadsOnly() {
     source.image("a", "1", "x");
     sync(spec("", ", includeReferrers: false"), "a:1");

@@ -181,7 +181,7 @@ final class Uploads {
           attempt = offset - best >= BlobStream.PROGRESS ? 1 : attempt + 1;
         }
         best = Math.max(best, offset);
-        if (attempt > wire.connection().retry().limit()) {
+        if (!renew && !wire.mayRetry(e, attempt)) {
           cancel(repository, location, object);
           throw e.withAttempts(attempt);
         }

@@ -45,7 +45,11 @@ class TransferTest {
   }
 
   private RegistryClient client(int retries) {
-    return transport.connect(
+    return client(transport, retries);
+  }
+
+  private RegistryClient client(Transport by, int retries) {
+    return by.connect(
         Connection.to("registry.test")
             .withEndpoints(List.of(URI.create("http://127.0.0.1:" + registry.port())))
             .withRetry(new Retry(retries, Duration.ofMillis(1), Duration.ofSeconds(1), STALL))
@@ -247,5 +251,21 @@ class TransferTest {
     assertThat(e.reason()).isEqualTo(Reason.Stalled);
     assertThat(e.getMessage()).contains("bytes in");
     assertThat(registry.seen).hasSize(2);
+  }
+
+  @Test
+  void aTargetThatWantsToBeLeftAloneForYearsEndsAnUploadAtOnce() {
+    TestNetwork.Hurry clock = new TestNetwork.Hurry();
+    registry.script(
+        x -> x.method.equals("PUT") && x.respond(429, "Retry-After: 1000000000\r\n", ""));
+    try (Transport patient = new Transport(clock, new Random(1), clock, "test")) {
+      RegistryException e =
+          catchThrowableOfType(
+              RegistryException.class,
+              () -> client(patient, 3).putBlob("app", BLOB, null, BlobContent.of(BYTES)));
+      assertThat(e.reason()).isEqualTo(Reason.RateLimited);
+    }
+    assertThat(registry.seen).filteredOn(x -> x.method.equals("PUT")).hasSize(1);
+    assertThat(clock.pauses).isEmpty();
   }
 }

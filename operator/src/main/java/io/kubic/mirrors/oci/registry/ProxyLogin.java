@@ -17,12 +17,12 @@ final class ProxyLogin implements Authenticator {
   @Override
   public @Nullable Request authenticate(@Nullable Route route, Response response) {
     var url = response.request().url();
+    // Behind a tunnel it is the registry that asks.
+    boolean proxyAsks = !url.isHttps() || response.request().method().equals("CONNECT");
     var login =
         proxies.to(url.isHttps(), url.host(), url.port()).map(Proxies.Server::login).orElse(null);
-    boolean tried =
-        response.priorResponse() != null
-            && response.request().header("Proxy-Authorization") != null;
-    if (login == null || tried) {
+    boolean tried = response.request().header("Proxy-Authorization") != null;
+    if (!proxyAsks || login == null || tried) {
       return null;
     }
     return response

@@ -484,4 +484,33 @@ class RoutesTest {
         .singleElement()
         .satisfies(x -> assertThat(x.target).doesNotContain("identity"));
   }
+
+  @Test
+  void aRegistryBehindATunnelThatAsksForTheProxysPasswordDoesNotGetIt() throws Exception {
+    HostileRegistry registry =
+        registry(
+            serverContext(), x -> x.respond(407, "Proxy-Authenticate: Basic realm=\"p\"\r\n", ""));
+    Proxies proxies =
+        Proxies.fromEnvironment(
+            Map.of("HTTPS_PROXY", "http://u:secret@127.0.0.1:" + proxy(registry).port()));
+    assertThat(refusal(secure(null).withProxies(proxies))).isEqualTo(Reason.Unauthorized);
+    assertThat(registry.seen)
+        .isNotEmpty()
+        .noneMatch(x -> x.headers.containsKey("Proxy-Authorization"));
+  }
+
+  @Test
+  void aProxyThatDoesNotTakeThePasswordIsShownItOnce() throws Exception {
+    for (boolean tls : List.of(true, false)) {
+      PlayedProxy proxy = proxy(registry(tls ? serverContext() : null, x -> false));
+      Proxies proxies =
+          Proxies.of(Proxies.Server.parse("http://u:wrong@127.0.0.1:" + proxy.port()));
+      Connection through =
+          (tls ? secure(null) : plain())
+              .withProxies(proxies)
+              .withLimits(new Connection.Limits(1, null, 0, Duration.ofSeconds(3), List.of()));
+      assertThat(refusal(through)).isEqualTo(Reason.Unauthorized);
+      assertThat(proxy.seen).filteredOn(head -> head.contains("Proxy-Authorization")).hasSize(1);
+    }
+  }
 }

@@ -83,9 +83,10 @@ final class Failures {
               object,
               where + " breaks HTTP: " + Shown.of(String.valueOf(protocol.getMessage())),
               e);
-      case EOFException eof when String.valueOf(eof.getMessage()).contains("limit=") ->
+      // Between two chunks of a body as well as within one.
+      case EOFException _ ->
           new RegistryException(
-              Reason.MalformedResponse, object, where + " sent a header that does not end", e);
+              Reason.ConnectionFailed, object, "the connection to " + where + " ended early", e);
       case ConnectException _ ->
           new RegistryException(
               Reason.ConnectionFailed, object, where + " does not accept connections", e);

@@ -22,6 +22,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Large blobs over connections that break or crawl. */
 class TransferTest {
@@ -267,5 +269,28 @@ class TransferTest {
     }
     assertThat(registry.seen).filteredOn(x -> x.method.equals("PUT")).hasSize(1);
     assertThat(clock.pauses).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "\r\n", "\r\n10"})
+  void aTransferInChunksThatEndsBetweenTwoOfThemGoesOnWithTheNextByte(String last)
+      throws Exception {
+    int sent = 100_000;
+    registry.addBlob("app", BYTES);
+    registry.script(
+        x ->
+            x.asks("/v2/app/blobs/")
+                && from(x) == 0
+                && x.raw("HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n")
+                && x.raw(Integer.toHexString(sent) + "\r\n")
+                && x.raw(Arrays.copyOf(BYTES, sent))
+                && x.raw(last)
+                && x.end());
+    byte[] found = new byte[BYTES.length];
+    try (InputStream in = client(1).blob("app", BLOB, 0)) {
+      assertThat(in.readNBytes(found, 0, found.length)).isEqualTo(found.length);
+    }
+    assertThat(found).isEqualTo(BYTES);
+    assertThat(registry.seen).extracting(TransferTest::from).containsExactly(0, sent);
   }
 }

@@ -149,9 +149,10 @@ final class Failures {
             ? "the proxy" + PROXY_LOGIN
             : "the registry answered " + status + (detail.isEmpty() ? "" : ": " + detail);
     String lower = detail.toLowerCase(Locale.ROOT);
+    // Of requests there are quotas too.
     boolean full =
         status == 507
-            || push && (lower.contains("no space left") || lower.contains("quota"))
+            || push && status != 429 && (lower.contains("no space left") || lower.contains("quota"))
             || push && lower.contains("disk full");
     Reason reason;
     if (full) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
+import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
@@ -332,5 +333,26 @@ class RegistryClientTest {
     assertThat(credentials.toString() + credentials.find("r.example", "x"))
         .doesNotContain("b\"")
         .contains("***");
+  }
+
+  @Test
+  void aTargetsQuotaOfRequestsIsNoSpaceThatIsUsedUp() {
+    int[] count = {0};
+    answer(
+        request ->
+            count[0]++ == 0
+                ? status(429)
+                    .newBuilder()
+                    .body(
+                        "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"Quota exceeded"
+                            + " for quota metric 'Requests per project per minute'\"}]}")
+                    .build()
+                : status(201)
+                    .newBuilder()
+                    .addHeader("Docker-Content-Digest", Digest.of(IMAGE.getBytes(UTF_8)))
+                    .build());
+    client()
+        .putManifest("a", Manifest.parse(IMAGE.getBytes(UTF_8), MediaTypes.OCI_MANIFEST, "a"), "1");
+    assertThat(count[0]).isEqualTo(2);
   }
 }

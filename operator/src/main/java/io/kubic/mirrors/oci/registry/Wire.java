@@ -255,14 +255,7 @@ final class Wire {
         guard.check(url);
       }
       Response response = call.execute();
-      if (response.body().contentLength() < -1) {
-        // OkHttp cannot close such a body either: it would read the rest.
-        call.cancel();
-        throw new RegistryException(
-            Reason.MalformedResponse,
-            ask.object,
-            Failures.origin(url) + " told a body of less than no bytes");
-      }
+      requireLength(call, response, ask.object);
       if (ask.body != null) {
         deadline.start(timeout);
       }
@@ -292,16 +285,32 @@ final class Wire {
       throw Failures.of(e, url, ask.object);
     } catch (IllegalArgumentException e) {
       deadline.callOff();
-      // OkHttp, when it closes a body of a negative length before anybody has seen it.
-      throw new RegistryException(
-          Reason.MalformedResponse,
-          ask.object,
-          Failures.origin(url) + " told a length that cannot be",
-          e);
+      throw noLength(url, ask.object, e);
     } catch (RuntimeException e) {
       deadline.callOff();
       throw e;
     }
+  }
+
+  private static void requireLength(Call call, Response response, String object) {
+    if (response.body().contentLength() < -1) {
+      // OkHttp cannot close such a body either: it would read the rest.
+      call.cancel();
+      throw new RegistryException(
+          Reason.MalformedResponse,
+          object,
+          Failures.origin(response.request().url()) + " told a body of less than no bytes");
+    }
+  }
+
+  /** OkHttp, when it closes a body of a negative length before anybody has seen it. */
+  private static RegistryException noLength(
+      HttpUrl url, String object, IllegalArgumentException e) {
+    return new RegistryException(
+        Reason.MalformedResponse,
+        object,
+        Failures.origin(url) + " told a length that cannot be",
+        e);
   }
 
   /** A registry without TLS may lead to a place, or have its tokens from one, that has it. */
@@ -338,9 +347,16 @@ final class Wire {
             .newBuilder()
             .callTimeout(connection.limits().timeout().toMillis(), TimeUnit.MILLISECONDS)
             .build();
-    return client
-        .newCall(request.newBuilder().header("User-Agent", transport.userAgent()).build())
-        .execute();
+    Call call =
+        client.newCall(request.newBuilder().header("User-Agent", transport.userAgent()).build());
+    Response response;
+    try {
+      response = call.execute();
+    } catch (IllegalArgumentException e) {
+      throw noLength(url, object, e);
+    }
+    requireLength(call, response, object);
+    return response;
   }
 
   /** Repeats an operation while its failures are transient, within the connection's limits. */

@@ -535,6 +535,11 @@ class HostileRegistryTest {
     realm("of 403", "Forbidden", null, x -> x.respond(403, "", ""));
     realm("of 401", "Unauthorized", null, x -> x.challenge("Basic realm=\"x\""));
     realm("of 500", "ServerError", null, x -> x.respond(500, "", ""));
+    realm(
+        "with a negative length",
+        "MalformedResponse",
+        null,
+        x -> x.raw("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}") && x.end());
     realm("that works", "ok", null, x -> x.json("{\"token\":\"" + TOKEN + "\"}"));
     challenge("without a realm", "MalformedResponse|Unauthorized", "Bearer service=\"x\"");
     challenge("that is cut", "MalformedResponse|Unauthorized", "Bearer realm=\"http://evil");

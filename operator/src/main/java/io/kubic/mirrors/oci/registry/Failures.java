@@ -173,11 +173,14 @@ final class Failures {
           };
     }
     RegistryException failure = new RegistryException(reason, object, said);
-    if (status == 429 || status == 503) {
-      Optional<Duration> wait = retryAfter(response.header("Retry-After"), clock.instant());
-      return wait.map(failure::withRetryAfter).orElse(failure);
-    }
-    return failure;
+    return retryAfter(response, clock).map(failure::withRetryAfter).orElse(failure);
+  }
+
+  /** For how long an answer asks to be left alone; empty when it does not. */
+  static Optional<Duration> retryAfter(Response response, Clock clock) {
+    return response.code() == 429 || response.code() == 503
+        ? retryAfter(response.header("Retry-After"), clock.instant())
+        : Optional.empty();
   }
 
   /** Seconds or an HTTP date; anything else is not there. */

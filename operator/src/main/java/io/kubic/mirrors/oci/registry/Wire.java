@@ -147,8 +147,8 @@ final class Wire {
         var _ = renew(ask, answer, authorization);
       }
       Answer last = follow(ask, answer, permit);
-      if (last.status() == 429 && isOwn(last.url())) {
-        gate.slow();
+      if (isOwn(last.url())) {
+        heed(last.response());
       }
       if (last.status() >= 500 && ask.url == null) {
         turnFrom(chosen);
@@ -164,6 +164,14 @@ final class Wire {
       permit.close();
       throw e;
     }
+  }
+
+  /** What the registry asks for itself; where it leads to others have a say of their own only. */
+  private void heed(Response response) {
+    if (response.code() == 429) {
+      gate.slow();
+    }
+    Failures.retryAfter(response, transport.clock()).ifPresent(gate::closeFor);
   }
 
   /** What answers a 401 better than what was sent; empty when there is nothing better. */
@@ -356,6 +364,8 @@ final class Wire {
       throw noLength(url, object, e);
     }
     requireLength(call, response, object);
+    // Without a token nobody gets in.
+    Failures.retryAfter(response, transport.clock()).ifPresent(gate::closeFor);
     return response;
   }
 
@@ -366,8 +376,6 @@ final class Wire {
         return operation.get();
       } catch (RegistryException e) {
         if (!mayRetry(e, attempt)) {
-          // Nobody else needs to hear it from the registry itself.
-          e.retryAfter().ifPresent(gate::closeFor);
           throw e.withAttempts(attempt);
         }
         gate.rest(backoff(e, attempt), object);
@@ -382,11 +390,10 @@ final class Wire {
         && e.retryAfter().map(w -> w.compareTo(connection.retry().maxBackoff()) <= 0).orElse(true);
   }
 
-  /** The pause before the next attempt; closes the gate for all when the registry asked so. */
+  /** The pause before the next attempt. */
   Duration backoff(RegistryException e, int attempt) {
     Duration own = connection.retry().backoff(attempt, transport.random());
     if (e.retryAfter().isPresent()) {
-      gate.closeFor(e.retryAfter().get());
       return e.retryAfter().get();
     }
     if (attempt < bases.size() && isOfEndpoint(e)) {

@@ -513,4 +513,21 @@ class RoutesTest {
       assertThat(proxy.seen).filteredOn(head -> head.contains("Proxy-Authorization")).hasSize(1);
     }
   }
+
+  @Test
+  void aPlaceThatARegistryLeadsToSpeaksForItselfWhenItWantsToBeLeftAlone() {
+    HostileRegistry registry =
+        registry(null, x -> x.asks("/v2/app/blobs/") && x.redirect("http://cdn.test/blob"));
+    HostileRegistry elsewhere = registry(null, x -> x.respond(503, "Retry-After: 1000000\r\n", ""));
+    network.name("cdn.test", "203.0.113.2");
+    network.at("203.0.113.1", registry.port()).at("203.0.113.2", elsewhere.port());
+    RegistryClient client = transport.connect(plain());
+    assertThat(
+            catchThrowableOfType(
+                    RegistryException.class,
+                    () -> client.hasBlob("app", Manifest.parse(IMAGE, null, "x").blobs().get(0)))
+                .reason())
+        .isEqualTo(Reason.ServerError);
+    assertThat(client.manifest("app", "1").bytes()).isEqualTo(IMAGE);
+  }
 }

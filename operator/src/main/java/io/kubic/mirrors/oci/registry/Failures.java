@@ -183,8 +183,11 @@ final class Failures {
         : Optional.empty();
   }
 
-  /** Seconds or an HTTP date; anything else is not there. */
-  static Optional<Duration> retryAfter(@Nullable String header, Instant now) {
+  /**
+   * Seconds or an HTTP date; anything else is not there, nor is a time that is over: clocks differ,
+   * and a request that failed is not repeated without a pause.
+   */
+  private static Optional<Duration> retryAfter(@Nullable String header, Instant now) {
     if (header == null) {
       return Optional.empty();
     }
@@ -192,10 +195,11 @@ final class Failures {
     try {
       if (!text.isEmpty() && text.chars().allMatch(c -> c >= '0' && c <= '9')) {
         return Optional.of(
-            Duration.ofSeconds(text.length() > 9 ? 1_000_000_000L : Long.parseLong(text)));
+                Duration.ofSeconds(text.length() > 9 ? 1_000_000_000L : Long.parseLong(text)))
+            .filter(Duration::isPositive);
       }
       Instant at = ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME).toInstant();
-      return at.isAfter(now) ? Optional.of(Duration.between(now, at)) : Optional.of(Duration.ZERO);
+      return Optional.of(Duration.between(now, at)).filter(Duration::isPositive);
     } catch (DateTimeParseException e) {
       return Optional.empty();
     }

@@ -355,4 +355,19 @@ class RegistryClientTest {
         .putManifest("a", Manifest.parse(IMAGE.getBytes(UTF_8), MediaTypes.OCI_MANIFEST, "a"), "1");
     assertThat(count[0]).isEqualTo(2);
   }
+
+  @Test
+  void aRegistryThatWantsToBeAskedAgainAtOnceIsNot() {
+    for (String now : List.of("0", "Thu, 01 Jan 2015 00:00:00 GMT")) {
+      clock.pauses.clear();
+      int[] count = {0};
+      answer(
+          request ->
+              count[0]++ == 0
+                  ? status(429).newBuilder().addHeader("Retry-After", now).build()
+                  : manifest(IMAGE));
+      client().manifest("a", "1");
+      assertThat(clock.pauses).as(now).singleElement().matches(Duration::isPositive);
+    }
+  }
 }

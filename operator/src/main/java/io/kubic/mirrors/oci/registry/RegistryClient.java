@@ -262,10 +262,12 @@ public final class RegistryClient implements ImageStore {
           while (true) {
             try (Answer answer = wire.send(ask.header("Accept", MediaTypes.OCI_INDEX))) {
               String type = MediaTypes.bare(answer.header("Content-Type").orElse(""));
-              if (answer.status() == 404
-                  || answer.status() == 400
-                  || answer.status() == 405
-                  || answer.status() == 200 && !type.equals(MediaTypes.OCI_INDEX)) {
+              // Who has given a page knows the API.
+              if (seen.isEmpty()
+                  && (answer.status() == 404
+                      || answer.status() == 400
+                      || answer.status() == 405
+                      || answer.status() == 200 && !type.equals(MediaTypes.OCI_INDEX))) {
                 return Optional.empty();
               }
               wire.expect(answer, object, false, 200);

@@ -2,6 +2,7 @@ package io.kubic.mirrors.oci.registry;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.kubic.mirrors.oci.Descriptor;
@@ -368,6 +369,26 @@ class RegistryClientTest {
                   : manifest(IMAGE));
       client().manifest("a", "1");
       assertThat(clock.pauses).as(now).singleElement().matches(Duration::isPositive);
+    }
+  }
+
+  @Test
+  void aListOfReferrersThatBreaksOffIsNotOneThatIsNotThere() {
+    String referrer =
+        "{\"mediaType\":\"" + MediaTypes.OCI_MANIFEST + "\",\"digest\":\"" + D + "\",\"size\":1}";
+    for (int status : List.of(400, 404, 405)) {
+      answer(
+          request ->
+              request.getUrl().query() != null
+                  ? status(status)
+                  : json("{\"schemaVersion\":2,\"manifests\":[" + referrer + "]}")
+                      .newBuilder()
+                      .setHeader("Content-Type", MediaTypes.OCI_INDEX)
+                      .addHeader("Link", "<" + request.getUrl().encodedPath() + "?p=2>; rel=next")
+                      .build());
+      assertThatThrownBy(() -> client().referrers("a", Digest.parse(D)))
+          .as("%s", status)
+          .isInstanceOf(RegistryException.class);
     }
   }
 }

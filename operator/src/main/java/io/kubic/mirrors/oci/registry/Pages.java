@@ -185,13 +185,14 @@ final class Pages {
         int open = header.indexOf('<', at);
         int close = header.indexOf('>', open + 1);
         if (open < 0 || close < 0) {
+          if (isNext(header.substring(at))) {
+            throw new RegistryException(
+                Reason.MalformedResponse, object, "the next page is not said where it lies");
+          }
           break;
         }
         int end = header.indexOf('<', close);
-        String parameters =
-            header.substring(close + 1, end < 0 ? header.length() : end).toLowerCase(Locale.ROOT);
-        String spaceless = parameters.replace(" ", "").replace("\t", "");
-        if (spaceless.contains("rel=\"next\"") || spaceless.contains("rel=next")) {
+        if (isNext(header.substring(close + 1, end < 0 ? header.length() : end))) {
           HttpUrl next = answer.url().resolve(header.substring(open + 1, close).strip());
           if (next == null || !Wire.sameOrigin(next, answer.url())) {
             throw new RegistryException(
@@ -203,5 +204,36 @@ final class Pages {
       }
     }
     return Optional.empty();
+  }
+
+  /** Whether the parameters of a link say so, perhaps among other relations. */
+  private static boolean isNext(String parameters) {
+    String text = parameters.toLowerCase(Locale.ROOT).replace('\t', ' ');
+    for (int at = text.indexOf("rel"); at >= 0; at = text.indexOf("rel", at + 1)) {
+      int equals = past(' ', text, at + 3);
+      if (equals == text.length() || text.charAt(equals) != '=') {
+        continue;
+      }
+      int start = past(' ', text, equals + 1);
+      boolean quoted = start < text.length() && text.charAt(start) == '"';
+      start += quoted ? 1 : 0;
+      int end = start;
+      while (end < text.length() && (quoted ? "\"" : " ;,").indexOf(text.charAt(end)) < 0) {
+        end++;
+      }
+      if ((" " + text.substring(start, end) + " ").contains(" next ")) {
+        return true;
+      }
+      at = Math.max(at, end - 1);
+    }
+    return false;
+  }
+
+  private static int past(char c, String text, int from) {
+    int at = from;
+    while (at < text.length() && text.charAt(at) == c) {
+      at++;
+    }
+    return at;
   }
 }

@@ -391,4 +391,29 @@ class RegistryClientTest {
           .isInstanceOf(RegistryException.class);
     }
   }
+
+  @Test
+  void aNextPageThatCannotBeFoundIsNotTheEndOfTheList() {
+    for (String link :
+        List.of(
+            "/v2/a/tags/list?last=1; rel=\"next\"",
+            "</v2/a/tags/list?last=1; rel=\"next\"",
+            "http://x/v2/a/tags/list?last=1;rel=next")) {
+      answer(request -> json("{\"tags\":[\"1\"]}").newBuilder().addHeader("Link", link).build());
+      assertThat(reason(() -> client().tags("a"))).as(link).isEqualTo(Reason.MalformedResponse);
+    }
+  }
+
+  @Test
+  void aNextPageMayBeSomethingElseToo() {
+    answer(
+        request ->
+            request.getUrl().queryParameter("last") != null
+                ? json("{\"tags\":[\"2\"]}")
+                : json("{\"tags\":[\"1\"]}")
+                    .newBuilder()
+                    .addHeader("Link", "</v2/a/tags/list?last=1>; rel=\"last next\"")
+                    .build());
+    assertThat(client().tags("a").names()).containsExactly("1", "2");
+  }
 }

@@ -154,12 +154,11 @@ public final class Credentials {
     while (rest.endsWith("/")) {
       rest = rest.substring(0, rest.length() - 1);
     }
-    for (String version : List.of("/v1", "/v2")) {
-      rest = rest.endsWith(version) ? rest.substring(0, rest.length() - version.length()) : rest;
-    }
     int slash = rest.indexOf('/');
     String host = slash < 0 ? rest : rest.substring(0, slash);
     String path = slash < 0 ? "" : rest.substring(slash);
+    // The API of the whole registry, as Docker writes it.
+    path = path.equals("/v1") || path.equals("/v2") ? "" : path;
     host =
         switch (host) {
           case "index.docker.io", "registry-1.docker.io" -> "docker.io";

@@ -416,4 +416,16 @@ class RegistryClientTest {
                     .build());
     assertThat(client().tags("a").names()).containsExactly("1", "2");
   }
+
+  @Test
+  void aLoginForARepositoryThatIsCalledLikeAVersionIsForNoOther() {
+    Credentials credentials =
+        Credentials.fromDockerConfig(
+            "{\"auths\":{\"r.test/team/v2\":{\"auth\":\"YTpi\"},\"https://s.test/v1/\":{\"auth\":\"YTpi\"}}}",
+            "config.json");
+    assertThat(credentials.find("r.test", "team/v2")).isPresent();
+    assertThat(credentials.find("r.test", "team/v2/app")).isPresent();
+    assertThat(credentials.find("r.test", "team/app")).isEmpty();
+    assertThat(credentials.find("s.test", "app")).isPresent();
+  }
 }

@@ -3,6 +3,7 @@ package io.kubic.mirrors.oci.registry;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.kubic.mirrors.oci.Manifest;
@@ -529,5 +530,28 @@ class RoutesTest {
                 .reason())
         .isEqualTo(Reason.ServerError);
     assertThat(client.manifest("app", "1").bytes()).isEqualTo(IMAGE);
+  }
+
+  @Test
+  void aRealmThatRepeatsAnIdentityTokenDoesNotGetItIntoAMessage() {
+    HostileRegistry registry =
+        registry(
+            null,
+            x ->
+                x.asks("/token")
+                    ? x.respond(
+                        400,
+                        "",
+                        "{\"errors\":[{\"code\":\"X\",\"message\":\""
+                            + new String(x.body(), UTF_8)
+                            + " identity-of+me\"}]}")
+                    : x.challenge("Bearer realm=\"http://" + HOST + "/token\",service=\"s\""));
+    network.at("203.0.113.1", registry.port());
+    Credentials credentials =
+        Credentials.of(new Credentials.Login("", new Secret(""), new Secret("identity-of+me")));
+    assertThatThrownBy(() -> fetch(plain().withCredentials(credentials)))
+        .hasMessageContaining("400")
+        .message()
+        .doesNotContain("identity");
   }
 }

@@ -215,17 +215,22 @@ final class Uploads {
 
   private record Progress(HttpUrl location, long offset) {}
 
-  /** How far an upload got; null when the registry has forgotten it. */
+  /**
+   * How far an upload got; null when the registry has forgotten it, or does not tell that of any
+   * upload: then all is sent anew.
+   */
   private @Nullable Progress progress(String repository, HttpUrl location, String object) {
     Ask ask = new Ask("GET", location, object).scope(repository, wire.scope(repository));
     return wire.retrying(
             object,
             () -> {
               try (Answer answer = wire.send(ask)) {
-                if (answer.status() == 404) {
-                  return Optional.<Progress>empty();
+                switch (answer.status()) {
+                  case 400, 404, 405, 410, 501 -> {
+                    return Optional.<Progress>empty();
+                  }
+                  default -> wire.expect(answer, object, true, 204, 202, 200);
                 }
-                wire.expect(answer, object, true, 204, 202, 200);
                 String range = answer.header("Range").orElse("");
                 String last = range.substring(range.lastIndexOf('-') + 1);
                 long end = Wire.number(Optional.of(last)).orElse(0);

@@ -293,4 +293,17 @@ class TransferTest {
     assertThat(found).isEqualTo(BYTES);
     assertThat(registry.seen).extracting(TransferTest::from).containsExactly(0, sent);
   }
+
+  @Test
+  void aTargetThatCannotTellHowFarItGotIsSentAllAnew() {
+    AtomicInteger puts = new AtomicInteger();
+    registry.script(
+        x ->
+            x.method.equals("GET")
+                ? x.respond(405, "", "")
+                : x.method.equals("PUT") && puts.getAndIncrement() == 0 && x.reset());
+    assertThat(client(1).putBlob("app", BLOB, null, BlobContent.of(BYTES)))
+        .isEqualTo(BlobWrite.WRITTEN);
+    assertThat(registry.blobs.get("app@" + BLOB.digest())).isEqualTo(BYTES);
+  }
 }

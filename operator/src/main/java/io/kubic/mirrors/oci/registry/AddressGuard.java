@@ -18,9 +18,21 @@ import org.jspecify.annotations.Nullable;
  * checked: the proxy resolves the others.
  */
 final class AddressGuard {
-  /** Clouds' metadata services that are not link-local. */
+  /**
+   * Clouds' services that tell a machine or a pod who it is, and are not link-local: Alibaba's,
+   * Azure's and Oracle's; in IPv6 Amazon's, also the one that gives pods their credentials,
+   * Google's, Oracle's and Scaleway's.
+   */
   private static final Set<String> METADATA =
-      Set.of("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2:0:0:0:0:0:254");
+      Set.of(
+          "100.100.100.200",
+          "168.63.129.16",
+          "192.0.0.192",
+          "fd00:ec2:0:0:0:0:0:254",
+          "fd00:ec2:0:0:0:0:0:23",
+          "fd20:ce:0:0:0:0:0:254",
+          "fd00:c1:0:0:0:0:a9fe:a9fe",
+          "fd00:42:0:0:0:0:0:42");
 
   private final List<String> ownHosts;
   private final List<Proxies.Server> proxies;

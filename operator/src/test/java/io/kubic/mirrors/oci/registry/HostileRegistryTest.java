@@ -441,6 +441,18 @@ class HostileRegistryTest {
         "to another cloud's metadata service",
         "RedirectRefused",
         x -> "http://100.100.100.200/latest");
+    for (String address :
+        List.of(
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42")) {
+      redirect(
+          "to the metadata service at " + address,
+          "RedirectRefused",
+          x -> "http://[" + address + "]/latest");
+    }
     redirect(
         "to a name that is bound anew",
         "ok|RedirectRefused",

@@ -26,12 +26,21 @@ public final class Manifest {
   /** No honest manifest comes near; deeper JSON is refused before it costs anything. */
   private static final int MAX_DEPTH = 64;
 
+  /**
+   * Of JSON: an index of 4 MiB that lists what there is has fewer. Each costs up to fifty bytes of
+   * memory, however few it has itself.
+   */
+  private static final int MAX_TOKENS = 500_000;
+
   private static final ObjectMapper JSON =
       new ObjectMapper(
               JsonFactory.builder()
                   .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                   .streamReadConstraints(
-                      StreamReadConstraints.builder().maxNestingDepth(MAX_DEPTH).build())
+                      StreamReadConstraints.builder()
+                          .maxNestingDepth(MAX_DEPTH)
+                          .maxTokenCount(MAX_TOKENS)
+                          .build())
                   .build())
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 

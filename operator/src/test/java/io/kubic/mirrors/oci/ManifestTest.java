@@ -4,9 +4,11 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ManifestTest {
   private static final String D = "sha256:" + "b".repeat(64);
@@ -131,5 +133,40 @@ class ManifestTest {
                     "{\"schemaVersion\":2,\"mediaType\":\"" + MediaTypes.DOCKER_MANIFEST + "\""),
                 MediaTypes.OCI_MANIFEST))
         .isEqualTo(Reason.MalformedResponse);
+  }
+
+  /** As many of the parts as fit into a manifest. */
+  private static byte[] large(String start, String part, String end) {
+    int times = (Manifest.MAX_BYTES - start.length() - end.length()) / part.length();
+    return (start + part.repeat(times) + end).getBytes(UTF_8);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"{},", "[],", "{\"\":1},"})
+  void manySmallThingsDoNotTakeManyTimesTheMemoryOfTheirBytes(String part) {
+    byte[] bytes = large(IMAGE.substring(0, IMAGE.length() - 1) + ",\"x\":[", part, "1]}");
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = threads.getCurrentThreadAllocatedBytes();
+    RegistryException e =
+        catchThrowableOfType(
+            RegistryException.class,
+            () -> Manifest.parse(bytes, MediaTypes.OCI_MANIFEST, "r.example/a:1"));
+    assertThat(threads.getCurrentThreadAllocatedBytes() - before)
+        .isLessThan(12L * Manifest.MAX_BYTES);
+    assertThat(e.reason()).isEqualTo(Reason.MalformedResponse);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        ",\"annotations\":{\"a\":\"b\"}",
+        ",\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":\"v1\"}"
+      })
+  void anIndexMayHaveAsManyManifestsAsFit(String more) {
+    String one = "{\"digest\":\"" + D + "\",\"size\":1" + more + "}";
+    byte[] bytes = large("{\"schemaVersion\":2,\"manifests\":[", one + ",", one + "]}");
+    assertThat(Manifest.parse(bytes, MediaTypes.OCI_INDEX, "r.example/a:1").children())
+        .hasSizeGreaterThan(20_000);
   }
 }

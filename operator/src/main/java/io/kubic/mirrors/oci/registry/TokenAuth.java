@@ -1,5 +1,7 @@
 package io.kubic.mirrors.oci.registry;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.kubic.mirrors.oci.Reason;
@@ -42,7 +44,14 @@ final class TokenAuth {
 
   private static final Duration ASSUMED_LIFE = Duration.ofSeconds(60);
   private static final Duration LONGEST_LIFE = Duration.ofHours(1);
-  private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** An answer has a dozen tokens of JSON; of many small ones it would take much memory. */
+  private static final ObjectMapper JSON =
+      new ObjectMapper(
+          JsonFactory.builder()
+              .streamReadConstraints(
+                  StreamReadConstraints.builder().maxNestingDepth(64).maxTokenCount(10_000).build())
+              .build());
 
   private final Connection connection;
   private final Exchange exchange;

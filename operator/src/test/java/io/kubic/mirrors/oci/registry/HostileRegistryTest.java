@@ -443,11 +443,7 @@ class HostileRegistryTest {
         x -> "http://100.100.100.200/latest");
     for (String address :
         List.of(
-            "fd00:ec2::254",
-            "fd00:ec2::23",
-            "fd20:ce::254",
-            "fd00:c1::a9fe:a9fe",
-            "fd00:42::42")) {
+            "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42")) {
       redirect(
           "to the metadata service at " + address,
           "RedirectRefused",
@@ -552,6 +548,11 @@ class HostileRegistryTest {
         "MalformedResponse",
         null,
         x -> x.raw("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}") && x.end());
+    realm(
+        "of a hundred thousand small things",
+        "MalformedResponse",
+        null,
+        x -> x.json("{\"token\":\"" + TOKEN + "\",\"x\":[" + "{},".repeat(100_000) + "1]}"));
     realm("that works", "ok", null, x -> x.json("{\"token\":\"" + TOKEN + "\"}"));
     challenge("without a realm", "MalformedResponse|Unauthorized", "Bearer service=\"x\"");
     challenge("that is cut", "MalformedResponse|Unauthorized", "Bearer realm=\"http://evil");
@@ -827,6 +828,10 @@ class HostileRegistryTest {
         "MalformedResponse",
         x -> x.manifest(IMAGE.substring(0, IMAGE.length() - 1) + ",\"manifests\":[]}"));
     manifest("deep JSON", "MalformedResponse", x -> x.manifest("{\"a\":".repeat(100_000)));
+    manifest(
+        "a million small things",
+        "MalformedResponse",
+        x -> x.manifest(IMAGE.replaceFirst("2,", "2,\"x\":[" + "{},".repeat(1_000_000) + "1],")));
     manifest("JSON null", "MalformedResponse", x -> x.manifest("null"));
     manifest(
         "no config", "MalformedResponse", x -> x.manifest("{\"schemaVersion\":2,\"layers\":[]}"));

@@ -40,6 +40,12 @@ final class Wire {
   private static final List<ConnectionSpec> TLS =
       List.of(ConnectionSpec.MODERN_TLS, ConnectionSpec.CLEARTEXT);
 
+  /** In the time of a request: the second one that is not answered ends the connection. */
+  private static final int PINGS = 3;
+
+  /** Milliseconds. */
+  private static final int RAREST_PING = 20_000;
+
   /** How much longer than for anything else a target may take to assemble a large blob. */
   private static final int COMMIT_FACTOR = 10;
 
@@ -77,6 +83,9 @@ final class Wire {
             // A call has a deadline, a large body a StallWatch: timers for each read come on top.
             .readTimeout(Duration.ZERO)
             .writeTimeout(Duration.ZERO)
+            // One of HTTP/2 that is dead without a word would take all attempts of all requests.
+            .pingInterval(
+                Duration.ofMillis(Math.clamp(timeout.toMillis() / PINGS, 0, RAREST_PING)))
             .proxySelector(new ProxyChoice(connection.proxies()))
             .proxyAuthenticator(new ProxyLogin(connection.proxies()));
     if (bases.stream().anyMatch(HttpUrl::isHttps) || !connection.trust().equals(Trust.system())) {

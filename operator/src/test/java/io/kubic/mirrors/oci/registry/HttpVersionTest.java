@@ -12,8 +12,11 @@ import io.kubic.mirrors.pki.CertifiedKey;
 import io.kubic.mirrors.pki.KeySpec;
 import io.kubic.mirrors.pki.LeafRequest;
 import io.kubic.mirrors.pki.SubjectNames;
+import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.security.KeyStore;
 import java.security.SecureRandom;
 import java.security.cert.Certificate;
@@ -21,7 +24,11 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import mockwebserver3.Dispatcher;
@@ -154,5 +161,71 @@ class HttpVersionTest {
     server.setProtocols(List.of(Protocol.HTTP_1_1));
     client().manifest("app", "1");
     assertThat(seen).containsExactly("HTTP/1.1 GET /v2/app/manifests/1");
+  }
+
+  /** On the way to the server: what is lost here nobody hears of. */
+  private static final class Relay implements AutoCloseable {
+    private final ServerSocket door = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+    private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+    private final List<Socket> open = new CopyOnWriteArrayList<>();
+    private final Set<Socket> lost = ConcurrentHashMap.newKeySet();
+
+    Relay(int behind) throws IOException {
+      threads.submit(
+          () -> {
+            while (true) {
+              Socket client = door.accept();
+              Socket server = new Socket("127.0.0.1", behind);
+              open.addAll(List.of(client, server));
+              threads.submit(() -> pass(client, server));
+              threads.submit(() -> pass(server, client));
+            }
+          });
+    }
+
+    private Void pass(Socket from, Socket to) throws IOException {
+      byte[] bytes = new byte[8192];
+      for (int n = 0; n >= 0; n = from.getInputStream().read(bytes)) {
+        if (!lost.contains(from)) {
+          to.getOutputStream().write(bytes, 0, n);
+        }
+      }
+      to.shutdownOutput();
+      return null;
+    }
+
+    /** From now on nothing passes by the connections that there are. */
+    void lose() {
+      lost.addAll(open);
+    }
+
+    @Override
+    public void close() throws IOException {
+      door.close();
+      for (Socket one : open) {
+        one.close();
+      }
+      threads.shutdownNow();
+    }
+  }
+
+  @Test
+  void aConnectionThatIsDeadWithoutAWordIsNotUsedForEver() throws Exception {
+    server.start(InetAddress.getByName("127.0.0.1"), 0);
+    try (Relay relay = new Relay(server.getPort())) {
+      network.at("203.0.113.1", relay.door.getLocalPort());
+      RegistryClient client =
+          transport.connect(
+              Connection.to(HOST)
+                  .withTrust(new Trust(List.of(ca.certificate()), null, false))
+                  .withLimits(new Connection.Limits(4, null, 0, Duration.ofSeconds(2), List.of()))
+                  .withRetry(
+                      new Retry(
+                          3, Duration.ofMillis(1), Duration.ofSeconds(1), Duration.ofSeconds(5))));
+      client.manifest("app", "1");
+      relay.lose();
+      client.manifest("app", "1");
+      assertThat(seen).allMatch(request -> request.startsWith("HTTP/2 "));
+    }
   }
 }

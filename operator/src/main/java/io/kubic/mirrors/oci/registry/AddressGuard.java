@@ -67,8 +67,8 @@ final class AddressGuard {
   }
 
   /** Sockets that this guard watches over. */
-  SocketFactory sockets() {
-    return new CheckedSockets(network, this::connecting);
+  SocketFactory sockets(Frames frames) {
+    return new CheckedSockets(network, frames, this::connecting);
   }
 
   /** Refuses an address literal before anything is connected, for hosts behind a proxy. */

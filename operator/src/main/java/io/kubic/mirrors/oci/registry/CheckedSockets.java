@@ -10,6 +10,7 @@ import javax.net.SocketFactory;
 /** Sockets whose address is looked at when they connect, after names were resolved. */
 final class CheckedSockets extends SocketFactory {
   private final Network network;
+  private final Frames frames;
   private final Check check;
 
   /** Refuses addresses. */
@@ -18,14 +19,15 @@ final class CheckedSockets extends SocketFactory {
     void check(InetSocketAddress address) throws IOException;
   }
 
-  CheckedSockets(Network network, Check check) {
+  CheckedSockets(Network network, Frames frames, Check check) {
     this.network = network;
+    this.frames = frames;
     this.check = check;
   }
 
   @Override
   public Socket createSocket() throws IOException {
-    return new WideSocket() {
+    return new WideSocket(frames) {
       @Override
       public void connect(SocketAddress endpoint, int timeout) throws IOException {
         if (endpoint instanceof InetSocketAddress inet && inet.getAddress() != null) {

@@ -24,6 +24,7 @@ public final class Transport implements AutoCloseable {
   private final Pause pause;
   private final String userAgent;
   private final Network network;
+  private final Frames frames = new Frames();
   private final ConcurrentHashMap<String, Gate> gates = new ConcurrentHashMap<>();
 
   /**
@@ -62,7 +63,7 @@ public final class Transport implements AutoCloseable {
         new OkHttpClient.Builder()
             .connectionSpecs(List.of(ConnectionSpec.CLEARTEXT))
             .dns(network::lookup)
-            .socketFactory(new CheckedSockets(network, address -> {}))
+            .socketFactory(new CheckedSockets(network, frames, address -> {}))
             // Redirects are followed by ourselves, since credentials must not follow them.
             .followRedirects(false)
             .followSslRedirects(false)
@@ -108,6 +109,10 @@ public final class Transport implements AutoCloseable {
 
   Network network() {
     return network;
+  }
+
+  Frames frames() {
+    return frames;
   }
 
   /** Without TLS: reading the certificates of the system is a good part of a start. */

@@ -30,8 +30,11 @@ class WideSocket extends Socket {
 
   private final Impl impl;
 
-  WideSocket() throws SocketException {
-    this(new Impl());
+  /**
+   * @param frames told of all that is read
+   */
+  WideSocket(Frames frames) throws SocketException {
+    this(new Impl(frames));
   }
 
   private WideSocket(Impl impl) throws SocketException {
@@ -52,10 +55,15 @@ class WideSocket extends Socket {
   }
 
   private static final class Impl extends SocketImpl {
+    private final Frames frames;
     private @Nullable SocketChannel channel;
     private @Nullable In in;
     private @Nullable Out out;
     private volatile int timeout;
+
+    Impl(Frames frames) {
+      this.frames = frames;
+    }
 
     @Override
     protected void create(boolean stream) throws IOException {
@@ -212,6 +220,7 @@ class WideSocket extends Socket {
         try {
           int count = timeout == 0 ? from.read(buffer) : fillInTime();
           buffer.flip();
+          frames.read(count);
           return count > 0;
         } catch (IOException e) {
           buffer.limit(0);

@@ -84,8 +84,7 @@ final class Wire {
             .readTimeout(Duration.ZERO)
             .writeTimeout(Duration.ZERO)
             // One of HTTP/2 that is dead without a word would take all attempts of all requests.
-            .pingInterval(
-                Duration.ofMillis(Math.clamp(timeout.toMillis() / PINGS, 0, RAREST_PING)))
+            .pingInterval(Duration.ofMillis(Math.clamp(timeout.toMillis() / PINGS, 0, RAREST_PING)))
             .proxySelector(new ProxyChoice(connection.proxies()))
             .proxyAuthenticator(new ProxyLogin(connection.proxies()));
     if (bases.stream().anyMatch(HttpUrl::isHttps) || !connection.trust().equals(Trust.system())) {
@@ -97,7 +96,8 @@ final class Wire {
     this.small = builder.build();
     // One connection for each transfer: HTTP/2's flow control makes large bodies slow.
     this.bulk = small.newBuilder().protocols(List.of(Protocol.HTTP_1_1)).build();
-    OkHttpClient.Builder elsewhere = bulk.newBuilder().socketFactory(guard.sockets());
+    OkHttpClient.Builder elsewhere =
+        bulk.newBuilder().socketFactory(guard.sockets(transport.frames()));
     Trust trust = connection.trust();
     if (trust.client() != null) {
       // Our certificate is for the registry, like a password.
@@ -271,7 +271,7 @@ final class Wire {
       if (client == foreign) {
         guard.check(url);
       }
-      Response response = call.execute();
+      Response response = transport.frames().watched(call.execute());
       requireLength(call, response, ask.object);
       if (ask.body != null) {
         deadline.start(timeout);
@@ -368,7 +368,7 @@ final class Wire {
         client.newCall(request.newBuilder().header("User-Agent", transport.userAgent()).build());
     Response response;
     try {
-      response = call.execute();
+      response = transport.frames().watched(call.execute());
     } catch (IllegalArgumentException e) {
       throw noLength(url, object, e);
     }

@@ -240,6 +240,10 @@ class HostileRegistryTest {
             x.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n{}\r\n")
                 && x.end());
     manifest(
+        "an extension of a chunk without end",
+        "MalformedResponse|ConnectionFailed|TooLarge",
+        x -> x.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;") && x.endless("y"));
+    manifest(
         "a negative length",
         "MalformedResponse|ok",
         x -> x.raw("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}") && x.end());

@@ -28,7 +28,7 @@ class WideSocketTest {
     byte[] content = new byte[3 << 20];
     random.nextBytes(content);
     try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-        WideSocket socket = new WideSocket()) {
+        WideSocket socket = new WideSocket(new Frames())) {
       Thread echo = Thread.ofVirtual().start(() -> echo(server));
       socket.connect(server.getLocalSocketAddress());
       Thread writer = Thread.ofVirtual().start(() -> write(socket, content, new Random(seed)));
@@ -54,7 +54,7 @@ class WideSocketTest {
   @Test
   void aReadInTimeLosesNothing() throws Exception {
     try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-        WideSocket socket = new WideSocket()) {
+        WideSocket socket = new WideSocket(new Frames())) {
       socket.connect(server.getLocalSocketAddress(), 5000);
       try (Socket peer = server.accept()) {
         InputStream in = socket.getInputStream();
@@ -75,7 +75,7 @@ class WideSocketTest {
   void closingEndsAReadOfAnyThread() throws Exception {
     for (Thread.Builder kind : List.of(Thread.ofPlatform(), Thread.ofVirtual())) {
       try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-        WideSocket socket = new WideSocket();
+        WideSocket socket = new WideSocket(new Frames());
         socket.connect(server.getLocalSocketAddress(), 5000);
         try (Socket _ = server.accept()) {
           CompletableFuture<Throwable> end = new CompletableFuture<>();
@@ -103,14 +103,14 @@ class WideSocketTest {
     try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       port = server.getLocalPort();
     }
-    try (WideSocket socket = new WideSocket()) {
+    try (WideSocket socket = new WideSocket(new Frames())) {
       assertThatThrownBy(
               () ->
                   socket.connect(
                       new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 5000))
           .isInstanceOf(ConnectException.class);
     }
-    try (WideSocket socket = new WideSocket()) {
+    try (WideSocket socket = new WideSocket(new Frames())) {
       assertThatThrownBy(
               () -> socket.connect(InetSocketAddress.createUnresolved("none.test", port), 5000))
           .isInstanceOf(UnknownHostException.class);
@@ -120,7 +120,7 @@ class WideSocketTest {
   @Test
   void optionsAreThoseOfTheConnection() throws Exception {
     try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-        WideSocket socket = new WideSocket()) {
+        WideSocket socket = new WideSocket(new Frames())) {
       socket.setTcpNoDelay(true);
       socket.setKeepAlive(true);
       socket.setSoLinger(true, 3);

@@ -85,6 +85,11 @@ public final class RegistryException extends RuntimeException {
     return new RegistryException(reason, object, problem, getCause(), wait, attempts, fatal);
   }
 
+  /** The same failure of something else. */
+  public RegistryException about(String other) {
+    return new RegistryException(reason, other, problem, getCause(), retryAfter, attempts, fatal);
+  }
+
   /** The same failure, not to be tried again in this run. */
   public RegistryException asFinal() {
     return new RegistryException(reason, object, problem, getCause(), retryAfter, attempts, true);

@@ -81,6 +81,10 @@ final class TokenAuth {
   private static final class Slot {
     private final ReentrantLock lock = new ReentrantLock();
     private @Nullable Token token;
+    private @Nullable RegistryException failure;
+
+    /** How often it could not be had; counted before the lock is given back. */
+    private volatile int failures;
   }
 
   TokenAuth(Connection connection, Exchange exchange, Clock clock) {
@@ -217,6 +221,7 @@ final class TokenAuth {
       tokens.clear(); // Registries with very many repositories: they are soon had again.
     }
     Slot slot = tokens.computeIfAbsent(key, k -> new Slot());
+    int failures = slot.failures;
     slot.lock.lock();
     try {
       Token token = slot.token;
@@ -225,11 +230,29 @@ final class TokenAuth {
           && !token.value().equals(refused)) {
         return token.value();
       }
-      Token fresh = fetch(bearer, scopes, path, object);
+      RegistryException failure = slot.failure;
+      if (failure != null && slot.failures != failures) {
+        // Asked while this one waited; each in turn would wait as long as all before it together.
+        throw failure.about(object);
+      }
+      Token fresh = fetch(slot, bearer, scopes, path, object);
       slot.token = fresh;
       return fresh.value();
     } finally {
       slot.lock.unlock();
+    }
+  }
+
+  private Token fetch(
+      Slot slot, Scheme.Bearer bearer, Collection<String> scopes, String path, String object) {
+    try {
+      return fetch(bearer, scopes, path, object);
+    } catch (RegistryException e) {
+      if (e.reason() != Reason.Cancelled) {
+        slot.failure = e;
+        slot.failures++;
+      }
+      throw e;
     }
   }
 

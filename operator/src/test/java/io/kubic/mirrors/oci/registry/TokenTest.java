@@ -237,4 +237,50 @@ class TokenTest {
     assertThat(registry.seen).filteredOn(x -> x.method.equals("PUT")).hasSize(2);
     assertThat(registry.blobs).isEmpty();
   }
+
+  @Test
+  void whoeverWaitsForATokenThatCannotBeHadFailsWithTheOneThatAsks() throws Exception {
+    int others = 8;
+    List<Thread> waiting = new CopyOnWriteArrayList<>();
+    List<RegistryException> failures = new CopyOnWriteArrayList<>();
+    Connection connection = connection("registry.test", "registry.test");
+    RegistryClient client = transport.connect(connection);
+    assertThat(client.resolve("app", "1")).isPresent();
+    // From now on the realm is known, and every token is refused.
+    AtomicInteger asked = new AtomicInteger();
+    registry.script(
+        x -> {
+          if (!x.asks("/token")) {
+            return answer(x);
+          }
+          if (asked.incrementAndGet() == 1) {
+            for (int i = 0; i < others; i++) {
+              String name = "t" + i;
+              waiting.add(
+                  Thread.ofPlatform()
+                      .start(
+                          () ->
+                              failures.add(
+                                  catchThrowableOfType(
+                                      RegistryException.class,
+                                      () -> client.resolve("other", name)))));
+            }
+            while (waiting.stream()
+                .anyMatch(t -> t.isAlive() && t.getState() != Thread.State.WAITING)) {
+              Thread.yield();
+            }
+          }
+          return x.respond(500, "", "");
+        });
+    assertThat(reason(() -> client.resolve("other", "1"))).isEqualTo(Reason.ServerError);
+    for (Thread one : waiting) {
+      one.join();
+    }
+    assertThat(asked).hasValue(1);
+    assertThat(failures)
+        .hasSize(others)
+        .allMatch(e -> e.reason() == Reason.ServerError)
+        .extracting(RegistryException::object)
+        .doesNotHaveDuplicates();
+  }
 }

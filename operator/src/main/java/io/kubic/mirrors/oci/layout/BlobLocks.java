@@ -19,8 +19,7 @@ public final class BlobLocks {
     if (blobs.has(blob)) {
       return false;
     }
-    ReentrantLock lock = busy.computeIfAbsent(blob.digest(), d -> new ReentrantLock());
-    lock.lock();
+    ReentrantLock lock = lock(blob.digest());
     try {
       if (blobs.has(blob)) {
         return false;
@@ -28,8 +27,21 @@ public final class BlobLocks {
       write.run();
       return true;
     } finally {
-      lock.unlock();
       busy.remove(blob.digest(), lock);
+      lock.unlock();
+    }
+  }
+
+  /** The lock that everybody else has to wait for, held. */
+  private ReentrantLock lock(Digest digest) {
+    while (true) {
+      ReentrantLock lock = busy.computeIfAbsent(digest, d -> new ReentrantLock());
+      lock.lock();
+      // Who held it before has thrown it away: whoever comes now makes another one.
+      if (busy.get(digest) == lock) {
+        return lock;
+      }
+      lock.unlock();
     }
   }
 }

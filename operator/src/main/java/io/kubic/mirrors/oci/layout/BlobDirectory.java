@@ -114,6 +114,28 @@ public final class BlobDirectory implements Blobs {
     Path aside = staging.resolve(blob.digest().hex());
     disk.directory(staging);
     disk.directory(root.resolve("blobs").resolve(blob.digest().algorithm().id()));
+    boolean continued = isBegun(aside);
+    try {
+      fill(blob, content, aside);
+    } catch (RegistryException e) {
+      if (e.reason() != Reason.DigestMismatch || !continued) {
+        throw e;
+      }
+      // It may be what an interrupted run left, which nobody has checked.
+      fill(blob, content, aside);
+    }
+    disk.rename(aside, target);
+  }
+
+  private static boolean isBegun(Path aside) {
+    try {
+      return Files.size(aside) > 0;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private void fill(Descriptor blob, BlobContent content, Path aside) {
     try (FileChannel out =
         FileChannel.open(
             aside, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
@@ -129,7 +151,6 @@ public final class BlobDirectory implements Blobs {
       }
       throw e;
     }
-    disk.rename(aside, target);
   }
 
   private void fill(

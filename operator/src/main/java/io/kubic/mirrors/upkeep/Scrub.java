@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
 import java.time.Clock;
 import java.time.Duration;
@@ -156,10 +157,9 @@ public final class Scrub {
   private void setAside(Digest digest, Path data) {
     try {
       Path place = Files.createDirectories(storage.resolve(QUARANTINE));
-      Files.move(
-          data,
-          place.resolve(digest.algorithm().id() + "-" + digest.hex()),
-          StandardCopyOption.ATOMIC_MOVE);
+      Path aside = place.resolve(digest.algorithm().id() + "-" + digest.hex());
+      Files.move(data, aside, StandardCopyOption.ATOMIC_MOVE);
+      date(aside);
     } catch (NoSuchFileException e) {
       // Somebody deleted it meanwhile.
     } catch (IOException e) {
@@ -169,6 +169,15 @@ public final class Scrub {
       } catch (IOException again) {
         throw new UpkeepException("cannot set " + digest + " aside: " + again.getMessage(), again);
       }
+    }
+  }
+
+  /** How long it is kept counts from now on, not from when it was pushed. */
+  private void date(Path aside) {
+    try {
+      Files.setLastModifiedTime(aside, FileTime.from(clock.instant()));
+    } catch (IOException e) {
+      progress.accept("cannot date " + aside + ": " + e.getMessage());
     }
   }
 

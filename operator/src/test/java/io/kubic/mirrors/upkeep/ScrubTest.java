@@ -101,6 +101,20 @@ class ScrubTest {
     assertThat(aside).isEmptyDirectory();
   }
 
+  /** What is kept for a month counts from when it was set aside, not from when it was pushed. */
+  @Test
+  void anOldBlobThatIsSetAsideIsKeptLikeANewOne() throws IOException {
+    Path data = put(new byte[] {1, 2, 3}, NOW.minusSeconds(400L * 24 * 3600));
+    flip(data, new Random(1));
+    assertThat(scrub(false, NOW).corrupt()).isEqualTo(1);
+    Path aside = storage.resolve(Scrub.QUARANTINE);
+    assertThat(aside).isNotEmptyDirectory();
+    scrub(false, NOW.plusSeconds(29L * 24 * 3600));
+    assertThat(aside).isNotEmptyDirectory();
+    scrub(false, NOW.plusSeconds(31L * 24 * 3600));
+    assertThat(aside).isEmptyDirectory();
+  }
+
   @Test
   void anEmptyStorageIsNoMistake() {
     assertThat(scrub(false, NOW).blobs()).isZero();

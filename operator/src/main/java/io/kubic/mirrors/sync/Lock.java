@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.yaml.snakeyaml.LoaderOptions;
 
 /**
  * The digests of a plan or of a report, to be copied again exactly. Both are JSON with {@code
@@ -24,9 +25,19 @@ import java.util.TreeMap;
  * {@code referrer}) is not locked, but found at the source as always.
  */
 public final class Lock {
-  private static final ObjectMapper YAML = new ObjectMapper(new YAMLFactory());
+  /** Of characters; a report of 100,000 images has some 40 million. */
+  private static final int MAX_TEXT = 64 << 20;
+
+  private static final ObjectMapper YAML =
+      new ObjectMapper(YAMLFactory.builder().loaderOptions(options()).build());
 
   private final Map<Reference, Digest> images;
+
+  private static LoaderOptions options() {
+    LoaderOptions options = new LoaderOptions();
+    options.setCodePointLimit(MAX_TEXT);
+    return options;
+  }
 
   private Lock(Map<Reference, Digest> images) {
     this.images = images;

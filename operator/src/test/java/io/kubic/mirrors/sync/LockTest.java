@@ -15,6 +15,8 @@ import io.kubic.mirrors.oci.Repository;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class LockTest {
@@ -62,6 +64,20 @@ class LockTest {
                 + image("r.example:5000/a@" + DIGEST, ""));
     assertThat(selection.images()).hasSize(1);
     assertThat(selection.complete()).isTrue();
+  }
+
+  /** More than the 3 MiB that a YAML parser takes by itself; a report of 10,000 images has that. */
+  @Test
+  void aLockOfManyImagesIsReadInEitherForm() {
+    int count = 30_000;
+    String images =
+        IntStream.range(0, count)
+            .mapToObj(i -> image("r.example:5000/some/repository" + i + ":1.2.3", ""))
+            .collect(Collectors.joining(",\n  "));
+    String text = "images: [" + images + "]";
+    assertThat(text.length()).isGreaterThan(4 << 20);
+    assertThat(Lock.parse(text, "lock.yaml").select(SPEC).images()).hasSize(count);
+    assertThat(select(images).images()).hasSize(count);
   }
 
   @Test

@@ -29,6 +29,10 @@ record Prune(
     List<Ledger.Entry> due,
     List<Kept> kept,
     @Nullable String refusal) {
+  // A digest may be the child of an index, or be wanted without a tag: nobody can tell.
+  private static final String ONLY_BY_DIGEST =
+      "the registry cannot delete a tag without its digest";
+
   Prune {
     candidates = List.copyOf(candidates);
     due = List.copyOf(due);
@@ -143,16 +147,22 @@ record Prune(
       if (InUse.is(target, entry.repository(), there.get(), inUse)) {
         return new Result.Stays(entry, "a pod runs it");
       }
+      boolean deleted;
       try {
-        target.delete(entry.repository(), entry.tag());
-        return new Result.Gone(entry, digest);
+        deleted = target.delete(entry.repository(), entry.tag());
       } catch (RegistryException e) {
         if (!cannotDeleteTags(e)) {
           throw e;
         }
+        return new Result.Stays(entry, ONLY_BY_DIGEST);
       }
-      // Its digest may be the child of an index, or be wanted without a tag: nobody can tell.
-      return new Result.Stays(entry, "the registry cannot delete a tag without its digest");
+      if (!deleted) {
+        // Somebody else was faster, or the registry knows tags only where it is asked for them.
+        return target.resolve(entry.repository(), entry.tag()).isPresent()
+            ? new Result.Stays(entry, ONLY_BY_DIGEST)
+            : new Result.Foreign(entry);
+      }
+      return new Result.Gone(entry, digest);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;

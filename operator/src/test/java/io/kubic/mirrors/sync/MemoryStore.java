@@ -44,6 +44,9 @@ final class MemoryStore implements ImageStore {
   /** What the referrers API tells of every manifest besides. */
   final List<Descriptor> attachedToAll = new ArrayList<>();
 
+  /** Whether it says of every tag that is to be deleted that there is none. */
+  boolean deniesTags;
+
   /** Entries of the log at which a request fails, the first time. */
   final Set<String> failsOnce = ConcurrentHashMap.newKeySet();
 
@@ -288,7 +291,10 @@ final class MemoryStore implements ImageStore {
           .removeIf(e -> e.getKey().startsWith(repository + ":") && e.getValue().equals(gone));
     } else if (!deletesTags) {
       throw new RegistryException(Reason.TargetRejected, repository, "UNSUPPORTED");
+    } else if (deniesTags) {
+      return false;
     }
-    return manifests.remove(key(repository, identifier)) != null;
+    manifests.remove(key(repository, identifier));
+    return gone != null;
   }
 }

@@ -467,6 +467,20 @@ class SyncRunTest {
   }
 
   @Test
+  void aRegistryThatDeniesATagItHasPrunesNothingAndTheRunSaysSo() {
+    target.deniesTags = true;
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.report().summary().pruned()).isZero();
+    assertThat(done.problems()).anyMatch(p -> p.message().contains("cannot delete a tag"));
+    target.deniesTags = false;
+    assertThat(sync(DELETE, "a:1").report().summary().pruned()).isEqualTo(1);
+  }
+
+  @Test
   void aLostOrBrokenLedgerDeletesNothing() {
     source.image("a", "1", "x");
     source.image("a", "2", "y");

@@ -5,12 +5,15 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.ImageStore;
+import io.kubic.mirrors.oci.Manifest;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -147,6 +150,8 @@ record Prune(
       if (InUse.is(target, entry.repository(), there.get(), inUse)) {
         return new Result.Stays(entry, "a pod runs it");
       }
+      Map<Digest, Manifest> manifests = new LinkedHashMap<>();
+      collect(target, entry.repository(), digest, manifests);
       boolean deleted;
       try {
         deleted = target.delete(entry.repository(), entry.tag());
@@ -162,12 +167,57 @@ record Prune(
             ? new Result.Stays(entry, ONLY_BY_DIGEST)
             : new Result.Foreign(entry);
       }
+      if (target.resolve(entry.repository(), digest.toString()).isEmpty()) {
+        bringBack(target, entry.repository(), manifests);
+      }
       return new Result.Gone(entry, digest);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
       }
       return new Result.Failed(entry, e);
+    }
+  }
+
+  /**
+   * Reads a manifest and what it lists, as far as it is there; children come before their parents.
+   */
+  private static void collect(
+      ImageStore target, String repository, Digest digest, Map<Digest, Manifest> manifests) {
+    Manifest manifest = target.findManifest(repository, digest.toString()).orElse(null);
+    if (manifest == null) {
+      return;
+    }
+    for (Descriptor child : manifest.children()) {
+      if (child.isManifest()
+          && !manifests.containsKey(child.digest())
+          && manifests.size() < Closure.MAX_MANIFESTS) {
+        collect(target, repository, child.digest(), manifests);
+      }
+    }
+    manifests.put(digest, manifest);
+  }
+
+  /**
+   * Some registries, as zot, let a manifest go with the last tag that names it, though it is the
+   * child of an index, or wanted without a tag; nobody can tell. Where nothing needs it, their
+   * garbage collection takes it.
+   */
+  private static void bringBack(
+      ImageStore target, String repository, Map<Digest, Manifest> manifests) {
+    for (Manifest manifest : manifests.values()) {
+      if (target.resolve(repository, manifest.digest().toString()).isPresent()) {
+        continue;
+      }
+      try {
+        target.putManifest(repository, manifest, null);
+      } catch (RegistryException e) {
+        throw new RegistryException(
+            e.reason(),
+            target.name() + "/" + repository + "@" + manifest.digest(),
+            "went with its tag, and cannot be brought back: " + e.problem(),
+            e);
+      }
     }
   }
 

@@ -47,6 +47,9 @@ final class MemoryStore implements ImageStore {
   /** Whether it says of every tag that is to be deleted that there is none. */
   boolean deniesTags;
 
+  /** Whether a manifest goes with the last tag that named it, whatever else does; as in zot. */
+  boolean forgetsUntagged;
+
   /** Entries of the log at which a request fails, the first time. */
   final Set<String> failsOnce = ConcurrentHashMap.newKeySet();
 
@@ -295,6 +298,12 @@ final class MemoryStore implements ImageStore {
       return false;
     }
     manifests.remove(key(repository, identifier));
+    if (gone != null
+        && forgetsUntagged
+        && manifests.entrySet().stream()
+            .noneMatch(e -> e.getKey().startsWith(repository + ":") && e.getValue().equals(gone))) {
+      manifests.remove(key(repository, gone.digest().toString()));
+    }
     return gone != null;
   }
 }

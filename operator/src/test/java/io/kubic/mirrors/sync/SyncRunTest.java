@@ -481,6 +481,40 @@ class SyncRunTest {
   }
 
   @Test
+  void aChildOfAnIndexStaysWhereADigestGoesWithItsLastTag() {
+    target.forgetsUntagged = true;
+    Manifest child = source.image("a", "2", "y");
+    source.index("a", "1", Map.of("amd64", child));
+    sync(DELETE, "a:1", "a:2");
+    assertThat(later(DELETE, "a:1").report().summary().pruned()).isEqualTo(1);
+    assertThat(has("a:2")).isFalse();
+    assertThat(target.manifests).containsKey(AT + "a@" + child.digest());
+  }
+
+  @Test
+  void whatIsSelectedByItsDigestStaysWhereADigestGoesWithItsLastTag() {
+    target.forgetsUntagged = true;
+    Manifest image = source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    later(DELETE, "a:2", "a@" + image.digest());
+    assertThat(has("a:1")).isFalse();
+    assertThat(target.manifests).containsKey(AT + "a@" + image.digest());
+  }
+
+  @Test
+  void aDigestThatWentWithItsTagAndDoesNotComeBackIsAFailure() {
+    target.forgetsUntagged = true;
+    source.image("a", "1", "x");
+    Manifest image = source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    target.refuses = image::equals;
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(done.report().isSuccessful()).isFalse();
+    assertThat(done.report().images()).extracting(Outcome::reason).contains(Reason.TargetRejected);
+  }
+
+  @Test
   void aLostOrBrokenLedgerDeletesNothing() {
     source.image("a", "1", "x");
     source.image("a", "2", "y");

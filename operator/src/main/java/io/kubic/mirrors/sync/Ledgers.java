@@ -25,6 +25,8 @@ final class Ledgers {
 
   private static final String UNREADABLE = "the ledger cannot be read, so nothing is deleted: ";
 
+  private static final String LOST = "is listed, but not there";
+
   /** Some 200,000 tags. */
   private static final int MAX_BYTES = 64 << 20;
 
@@ -125,12 +127,11 @@ final class Ledgers {
     }
     for (String tag : tags) {
       try {
-        Artifacts.read(target, REPOSITORY, tag, Ledger.TYPE, MAX_BYTES)
-            .map(Ledger::parse)
-            .ifPresent(
-                stored ->
-                    all.computeIfAbsent(stored.ledger().list(), any -> new ArrayList<>())
-                        .add(stored));
+        Ledger.Stored stored =
+            Artifacts.read(target, REPOSITORY, tag, Ledger.TYPE, MAX_BYTES)
+                .map(Ledger::parse)
+                .orElseThrow(() -> new RegistryException(Reason.NotFound, tag, LOST));
+        all.computeIfAbsent(stored.ledger().list(), any -> new ArrayList<>()).add(stored);
       } catch (RegistryException e) {
         problems.add(problem(REPOSITORY + ":" + tag, e));
         // What is there but cannot be had now must not be written over.
@@ -150,7 +151,8 @@ final class Ledgers {
             others.add(Ledger.merged(name, stored));
           }
         });
-    Ledger own = Ledger.merged(list, all.getOrDefault(list, List.of())).of(shard);
+    List<Ledger.Stored> parts = all.getOrDefault(list, List.of());
+    Ledger own = Ledger.merged(list, parts).of(shard);
     return new View(own, others, problems, writable);
   }
 

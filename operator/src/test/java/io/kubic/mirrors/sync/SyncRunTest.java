@@ -514,6 +514,27 @@ class SyncRunTest {
     assertThat(done.report().images()).extracting(Outcome::reason).contains(Reason.TargetRejected);
   }
 
+  /** As after a scrub that set its manifest aside. */
+  @Test
+  void aLedgerThatIsListedAndNotThereIsOneThatCannotBeRead() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    list = "ns.b";
+    sync("", "a:2");
+    list = "ns.a";
+    target.onRequest =
+        question -> {
+          if (question.equals("GET mirror-operator/ledger:ns.b")) {
+            throw new RegistryException(Reason.NotFound, question, "MANIFEST_UNKNOWN");
+          }
+        };
+    SyncRun.Done done = later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.report().images()).extracting(Outcome::reason).contains(Reason.GuardExceeded);
+    assertThatThrownBy(() -> Pins.of(target)).hasMessageContaining("mirror-operator/ledger:ns.b");
+  }
+
   @Test
   void aLostOrBrokenLedgerDeletesNothing() {
     source.image("a", "1", "x");

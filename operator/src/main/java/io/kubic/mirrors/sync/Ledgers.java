@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.random.RandomGenerator;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +27,9 @@ final class Ledgers {
   private static final String UNREADABLE = "the ledger cannot be read, so nothing is deleted: ";
 
   private static final String LOST = "is listed, but not there";
+
+  /** What {@link Shard#suffix} makes, or nothing. */
+  private static final Pattern PART = Pattern.compile("(--[0-9]+\\.[0-9]+)?");
 
   /** Some 200,000 tags. */
   private static final int MAX_BYTES = 64 << 20;
@@ -134,8 +138,8 @@ final class Ledgers {
         all.computeIfAbsent(stored.ledger().list(), any -> new ArrayList<>()).add(stored);
       } catch (RegistryException e) {
         problems.add(problem(REPOSITORY + ":" + tag, e));
-        // What is there but cannot be had now must not be written over.
-        writable &= !tag.equals(tag(list, shard)) || !e.reason().isTransient();
+        // What is there but cannot be had now must not be written over, nor outdone by a later one.
+        writable &= !isOwn(tag) || isDamage(e.reason());
       } catch (IllegalArgumentException e) {
         problems.add(
             new Selection.Problem(
@@ -154,6 +158,21 @@ final class Ledgers {
     List<Ledger.Stored> parts = all.getOrDefault(list, List.of());
     Ledger own = Ledger.merged(list, parts).of(shard);
     return new View(own, others, problems, writable);
+  }
+
+  /** Whether a tag is that of a ledger of this list, or of any part of it. */
+  private boolean isOwn(String tag) {
+    String whole = tag(list, Shard.whole());
+    return tag.equals(tag(list, shard))
+        || tag.startsWith(whole) && PART.matcher(tag.substring(whole.length())).matches();
+  }
+
+  /** Whether it is the ledger itself that is bad, so that nobody will ever read it. */
+  static boolean isDamage(Reason reason) {
+    return switch (reason) {
+      case NotFound, MalformedResponse, DigestMismatch, TooLarge, UnsupportedMediaType -> true;
+      default -> false;
+    };
   }
 
   private Selection.Problem problem(String object, RegistryException e) {

@@ -27,11 +27,11 @@ public final class Pins {
               throw new RegistryException(
                   problem.reason(),
                   problem.object(),
-                  problem.reason().isTransient()
+                  Ledgers.isDamage(problem.reason())
                       ? problem.message()
-                      : problem.message()
                           + "; a run of its list writes it anew; if there is no such list, remove"
-                          + " the tag");
+                          + " the tag"
+                      : problem.message());
             });
     return view.others().stream()
         .flatMap(ledger -> ledger.pins().stream())

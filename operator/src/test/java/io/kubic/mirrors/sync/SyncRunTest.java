@@ -536,6 +536,49 @@ class SyncRunTest {
   }
 
   @Test
+  void aLedgerThatCannotBeHadIsNotWrittenOverWhateverTheReason() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    for (Reason reason : List.of(Reason.ServerError, Reason.Forbidden, Reason.RedirectRefused)) {
+      sync(DELETE, "a:1", "a:2");
+      target.onRequest = question -> refuseLedger(question, "ns.a", reason);
+      sync(DELETE, "a:1", "a:2");
+      target.onRequest = question -> {};
+      later(DELETE, "a:1");
+      assertThat(has("a:2")).as("%s: who put it was known", reason).isFalse();
+    }
+  }
+
+  @Test
+  void aPartThatCannotBeHadIsNotOutdoneByALedgerOfTheWholeList() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    for (int i = 0; i < 2; i++) {
+      shard = new Shard(i, 2);
+      sync(DELETE, "a:1", "a:2");
+    }
+    shard = Shard.whole();
+    now = now.plusSeconds(60);
+    target.onRequest =
+        question -> {
+          refuseLedger(question, "ns.a--0.2", Reason.ServerError);
+          refuseLedger(question, "ns.a--1.2", Reason.ServerError);
+        };
+    source.image("a", "3", "z");
+    sync(DELETE, "a:1", "a:2", "a:3");
+    target.onRequest = question -> {};
+    now = now.plusSeconds(60);
+    later(DELETE, "a:1", "a:3");
+    assertThat(has("a:2")).as("who put it was known").isFalse();
+  }
+
+  private static void refuseLedger(String question, String tag, Reason reason) {
+    if (question.equals("GET mirror-operator/ledger:" + tag)) {
+      throw new RegistryException(reason, question, "not now");
+    }
+  }
+
+  @Test
   void aLostOrBrokenLedgerDeletesNothing() {
     source.image("a", "1", "x");
     source.image("a", "2", "y");

@@ -41,6 +41,9 @@ final class Ledgers {
   private final String list;
   private final Shard shard;
 
+  /** The latest time of a ledger of this list that was read. */
+  private volatile Instant latest = Instant.EPOCH;
+
   /**
    * What is known.
    *
@@ -156,6 +159,7 @@ final class Ledgers {
           }
         });
     List<Ledger.Stored> parts = all.getOrDefault(list, List.of());
+    parts.forEach(stored -> latest = stored.time().isAfter(latest) ? stored.time() : latest);
     Ledger own = Ledger.merged(list, parts).of(shard);
     return new View(own, others, problems, writable);
   }
@@ -180,10 +184,16 @@ final class Ledgers {
         target.name() + "/" + object, e.reason(), UNREADABLE + e.problem());
   }
 
-  /** Writes it; what could not be done is told. */
+  /**
+   * Writes it; what could not be done is told. Its time is after those of all ledgers of the list
+   * that were read, whatever the clock says: the latest counts when the list is cut into other
+   * parts.
+   */
   Selection.@Nullable Problem save(Ledger ledger, Instant now) {
+    Instant time = now.isAfter(latest) ? now : latest.plusMillis(1);
     try {
-      Artifacts.write(target, REPOSITORY, tag(list, shard), Ledger.TYPE, ledger.toJson(shard, now));
+      Artifacts.write(
+          target, REPOSITORY, tag(list, shard), Ledger.TYPE, ledger.toJson(shard, time));
       return null;
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {

@@ -579,6 +579,28 @@ class SyncRunTest {
   }
 
   @Test
+  void whatAnotherListSelectsIsKnownThoughAnEarlierPartOfItWasWrittenByAClockAhead() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    Instant right = now;
+    list = "ns.b";
+    now = right.plus(Duration.ofDays(1000));
+    for (int i = 0; i < 2; i++) {
+      shard = new Shard(i, 2);
+      sync("", "a:1");
+    }
+    now = right;
+    shard = Shard.whole();
+    list = "ns.a";
+    sync(DELETE, "a:1", "a:2");
+    list = "ns.b";
+    sync("", "a:1", "a:2");
+    list = "ns.a";
+    later(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+  }
+
+  @Test
   void aLostOrBrokenLedgerDeletesNothing() {
     source.image("a", "1", "x");
     source.image("a", "2", "y");

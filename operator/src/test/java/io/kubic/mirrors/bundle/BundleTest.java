@@ -333,6 +333,25 @@ class BundleTest {
     story.take(dir("b"), target);
   }
 
+  /** One layout holds the blobs of all repositories. */
+  @Test
+  void whatAnUnfinishedExportHasOfOneRepositoryIsNotTakenForThatOfAnother() {
+    byte[] layer = Story.bytes(7, 500);
+    Manifest image = story.source.image("one", null, layer);
+    story.source.image("two", null, layer);
+    story.wanted.clear();
+    story.wanted.addAll(List.of("one@" + image.digest(), "gone:1"));
+    assertThat(story.export(dir("b"), null, Checkpoint.NONE).bundle()).isNull();
+    story.wanted.remove("gone:1");
+    story.wanted.add("two@" + image.digest());
+    assertThat(story.export(dir("b")).images())
+        .extracting(BundleImage::repository)
+        .containsExactly(Story.HOST + "/one", Story.HOST + "/two");
+    story.take(dir("b"), target);
+    assertThat(target.manifests)
+        .containsKeys(Story.AT + "one@" + image.digest(), Story.AT + "two@" + image.digest());
+  }
+
   @Test
   void aDirectoryWithAnythingElseIsNotTouched() throws IOException {
     Files.createDirectories(dir("b"));

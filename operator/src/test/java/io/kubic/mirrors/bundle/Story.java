@@ -130,13 +130,15 @@ final class Story implements AutoCloseable {
   Selection selection() {
     List<SelectedImage> selected = new ArrayList<>();
     for (String image : wanted) {
-      int colon = image.lastIndexOf(':');
+      int at = image.indexOf('@');
+      int end = at < 0 ? image.lastIndexOf(':') : at;
+      String identifier = image.substring(end + 1);
       selected.add(
           new SelectedImage(
               "default",
-              new Repository(HOST, image.substring(0, colon)),
-              image.substring(colon + 1),
-              null));
+              new Repository(HOST, image.substring(0, end)),
+              at < 0 ? identifier : null,
+              at < 0 ? null : Digest.parse(identifier)));
     }
     return new Selection(selected.stream().sorted().toList(), List.of(), List.of(), true);
   }

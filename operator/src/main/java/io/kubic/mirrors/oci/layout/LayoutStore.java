@@ -144,13 +144,8 @@ public final class LayoutStore implements ImageStore {
 
   @Override
   public Optional<Descriptor> resolve(String repository, String identifier) {
-    Descriptor entry = tags.get(key(repository, identifier));
-    if (entry != null) {
-      return Optional.of(entry);
-    }
-    return Digest.tryParse(identifier)
-        .filter(digest -> blobs.size(digest).isPresent())
-        .map(digest -> read(repository, digest, null).descriptor());
+    // That a blob is there tells nothing of the repository: all repositories share the blobs.
+    return Optional.ofNullable(tags.get(key(repository, identifier)));
   }
 
   @Override

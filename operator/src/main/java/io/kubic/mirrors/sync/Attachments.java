@@ -35,6 +35,7 @@ final class Attachments {
   /** Fallback tags, {@code repository:tag}, that something selected needs. */
   private final Map<String, Digest> kept = new ConcurrentHashMap<>();
 
+  private final Map<String, Ledger.Tagged> found = new ConcurrentHashMap<>();
   private final Map<String, Ledger.Tagged> written = new ConcurrentHashMap<>();
   private volatile @Nullable Boolean api;
 
@@ -56,6 +57,11 @@ final class Attachments {
     return Map.copyOf(kept);
   }
 
+  /** Fallback tags that were needed and there, each once. */
+  List<Ledger.Tagged> found() {
+    return List.copyOf(found.values());
+  }
+
   /** Fallback tags that were written, each once. */
   List<Ledger.Tagged> written() {
     return List.copyOf(written.values());
@@ -71,9 +77,12 @@ final class Attachments {
       }
     }
     kept.put(place + ":" + tag(subject), subject);
-    return index(place, subject)
-        .map(m -> m.children().stream().anyMatch(d -> d.digest().equals(referrer)))
-        .orElse(false);
+    Manifest index = index(place, subject).orElse(null);
+    if (index == null) {
+      return false;
+    }
+    found.put(place + ":" + tag(subject), tagged(place, subject, index));
+    return index.children().stream().anyMatch(d -> d.digest().equals(referrer));
   }
 
   /** After a manifest with a subject was stored: makes sure that it is found from there. */
@@ -96,19 +105,16 @@ final class Attachments {
       Manifest wanted = with(old.orElse(null), referrer);
       if (old.isEmpty() || !old.get().equals(wanted)) {
         target.putManifest(place, wanted, tag(subject.digest()));
-        written.put(
-            place + ":" + tag(subject.digest()),
-            new Ledger.Tagged(
-                place,
-                tag(subject.digest()),
-                wanted.digest(),
-                place + "@" + subject.digest(),
-                wanted.size(),
-                false));
+        written.put(place + ":" + tag(subject.digest()), tagged(place, subject.digest(), wanted));
       }
     } finally {
       lock.unlock();
     }
+  }
+
+  private static Ledger.Tagged tagged(String place, Digest subject, Manifest index) {
+    return new Ledger.Tagged(
+        place, tag(subject), index.digest(), place + "@" + subject, index.size(), false);
   }
 
   private Optional<Manifest> index(String place, Digest subject) {

@@ -169,15 +169,15 @@ final class Companions {
     return alone(
         List.of(repository, subject),
         () -> {
-          List<Descriptor> told = known.get(subject);
-          if (told != null || isUnreachable(repository)) {
-            return told == null ? List.<Descriptor>of() : told;
+          List<Descriptor> meanwhile = known.get(subject);
+          if (meanwhile != null || isUnreachable(repository)) {
+            return meanwhile == null ? List.<Descriptor>of() : meanwhile;
           }
-          told = ask(source, repository, subject);
+          List<Descriptor> fresh = ask(source, repository, subject);
           if (!isUnreachable(repository)) {
-            known.put(subject, told);
+            known.put(subject, fresh);
           }
-          return told;
+          return fresh;
         });
   }
 
@@ -208,15 +208,15 @@ final class Companions {
       MirrorListSpec.Source source, Repository repository, Digest subject) {
     List<String> key = key(source);
     if (!tried.contains(key)) {
-      Optional<List<Descriptor>> told =
+      Optional<List<Descriptor>> first =
           alone(
               key,
               () ->
                   tried.contains(key)
                       ? Optional.empty()
                       : Optional.of(first(source, repository, subject)));
-      if (told.isPresent()) {
-        return told.get();
+      if (first.isPresent()) {
+        return first.get();
       }
     }
     // Whoever had to wait here may know by now.

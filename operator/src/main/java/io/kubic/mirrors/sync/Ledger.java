@@ -177,6 +177,31 @@ record Ledger(String list, Map<String, Entry> entries, Map<Digest, String> homes
   }
 
   /**
+   * The same with what is selected and there already, so that no other list prunes it while the run
+   * goes on.
+   */
+  Ledger selecting(List<Tagged> there) {
+    Map<String, Entry> next = new TreeMap<>(entries);
+    for (Tagged one : there) {
+      Entry old = entries.get(one.place());
+      next.put(
+          one.place(),
+          old != null
+              ? old.missing(null)
+              : new Entry(
+                  one.repository(),
+                  one.tag(),
+                  List.of(one.digest()),
+                  one.source(),
+                  0,
+                  null,
+                  null,
+                  Seen.No));
+    }
+    return new Ledger(list, next, homes, pins);
+  }
+
+  /**
    * What is there after a run.
    *
    * @param copied tags that were written

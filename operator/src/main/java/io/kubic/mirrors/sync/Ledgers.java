@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.random.RandomGenerator;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -85,12 +86,23 @@ final class Ledgers {
     }
 
     /**
-     * Whether children of an index may be missing: when the list had a filter of platforms, or a
-     * run without one was not done. What no run has touched is as whole as who put it there says.
+     * Whether a filter of platforms may have left out children of an index that is in the target:
+     * one of this list, of which a run without it may not be done, or one of the list that put the
+     * index there. What no run has touched is as whole as who put it there says.
      */
-    boolean mayBePart(String repository, String tag) {
-      Ledger.Entry entry = own.entries().get(repository + ":" + tag);
-      return entry != null && entry.seen() != Ledger.Seen.Whole;
+    boolean mayBePart(String repository, String tag, Digest digest) {
+      String place = repository + ":" + tag;
+      Ledger.Entry mine = own.entries().get(place);
+      if (mine != null && mine.seen() != Ledger.Seen.Whole) {
+        return true;
+      }
+      boolean sawIt = mine != null && mine.digest().equals(digest);
+      return !sawIt
+          && others.stream()
+              .flatMap(other -> Stream.ofNullable(other.entries().get(place)))
+              .anyMatch(
+                  theirs ->
+                      theirs.seen() != Ledger.Seen.Whole && theirs.digests().contains(digest));
     }
   }
 

@@ -29,7 +29,6 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +42,10 @@ import org.jspecify.annotations.Nullable;
 public final class Planner {
   /** A signature of a bill of material of an image, and one more. */
   private static final int MAX_REFERRER_DEPTH = 4;
+
+  /** Repositories of the target that are no mirror of anything. */
+  private static final Set<String> OWN =
+      Set.of(Ledgers.REPOSITORY, SyncRun.REPORTS, Locks.REPOSITORY);
 
   private static final Set<String> IMAGE_CONFIGS =
       Set.of(
@@ -247,25 +250,7 @@ public final class Planner {
    *
    * @param believed by repository of the target and tag
    */
-  private record Known(Map<String, Map<String, Digest>> believed, Supplier<Ledgers.View> ledgers) {
-    /**
-     * Whether a filter of platforms may have left out children of an index that is in the target:
-     * one of this list, or one of the list that put it there.
-     */
-    boolean mayBePart(Task task, Digest digest) {
-      Ledgers.View view = ledgers.get();
-      String place = task.place() + ":" + task.name();
-      Ledger.Entry own = view.own().entries().get(place);
-      boolean ours = own != null && own.digest().equals(digest);
-      return view.mayBePart(task.place(), task.name())
-          || !ours
-              && view.others().stream()
-                  .flatMap(other -> Stream.ofNullable(other.entries().get(place)))
-                  .anyMatch(
-                      other ->
-                          other.seen() != Ledger.Seen.Whole && other.digests().contains(digest));
-    }
-  }
+  private record Known(Map<String, Map<String, Digest>> believed, Supplier<Ledgers.View> ledgers) {}
 
   private Found look(Found.Wanted wanted, Known known) {
     SelectedImage image = wanted.image();
@@ -295,6 +280,13 @@ public final class Planner {
             task.from(),
             "the target can have no such repository: its name would be no lower case components"
                 + " joined by '/' of at most 255 characters; layout: Flat leaves the registry out");
+      }
+      if (OWN.contains(place)) {
+        throw new RegistryException(
+            Reason.Conflict,
+            task.from(),
+            "claims the place where lists keep their ledgers, reports and locks; leave it out, or"
+                + " use layout: Scoped");
       }
       return look(task, stands, known);
     } catch (RegistryException e) {
@@ -381,7 +373,11 @@ public final class Planner {
     boolean same = now.equals(there.descriptor().digest());
     if (same
         && has.isWhole(
-            task.place(), task.name(), there, task.platforms(), () -> known.mayBePart(task, now))
+            task.place(),
+            task.name(),
+            there,
+            task.platforms(),
+            () -> known.ledgers().get().mayBePart(task.place(), task.name(), now))
         && has.isAttached(task.place(), task.wanted().subject(), now)) {
       return skipped(task, there);
     }

@@ -39,7 +39,7 @@ import org.jspecify.annotations.Nullable;
  * report are left in the registry. For one run.
  */
 public final class SyncRun {
-  private static final String REPORTS = "mirror-operator/reports";
+  static final String REPORTS = "mirror-operator/reports";
   private static final String REPORT_TYPE = "application/vnd.kubic.mirrors.report.v1+json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final int SIZES_AT_ONCE = 256;
@@ -245,7 +245,7 @@ public final class SyncRun {
                           owners.put(entry.place(), ledger.list());
                         }));
     for (Copier.Work one : all) {
-      Ledger.Entry other = theirs.get(one.place() + ":" + one.tag());
+      Ledger.Entry other = one.tag() == null ? null : theirs.get(one.place() + ":" + one.tag());
       if (other == null
           || other.digests().contains(one.item().pinned())
           || other.source().equals(one.item().source())) {
@@ -276,7 +276,9 @@ public final class SyncRun {
         .filter(item -> item.action() != Plan.Action.Prune)
         .forEach(item -> place(item.target()).ifPresent(places::add));
     settled.forEach(outcome -> place(outcome.target()).ifPresent(places::add));
-    work.forEach(one -> places.add(one.place() + ":" + one.tag()));
+    work.stream()
+        .filter(one -> one.tag() != null)
+        .forEach(one -> places.add(one.place() + ":" + one.tag()));
     planner.attachments().ifPresent(known -> places.addAll(known.kept().keySet()));
     places.addAll(copier.attachments().kept().keySet());
     return places;
@@ -385,12 +387,19 @@ public final class SyncRun {
     large.keySet().removeAll(known.keySet());
     copier.remember(known, large);
     Set<Ledger.Pin> pins = pins(planned.plan());
-    Ledger ledger = view.own().intend(intended, now()).pinning(pins, false).housing(large);
-    boolean isNew = !intended.isEmpty() || !view.own().pins().containsAll(pins);
-    Ledger written = view.writable() && isNew ? ledger : view.own();
-    if (view.writable() && isNew) {
-      tell(problems, ledgers.save(ledger, clock.instant()));
+    Ledger ledger =
+        view.own()
+            .selecting(inPlace(planned.plan()))
+            .intend(intended, now())
+            .pinning(pins, false)
+            .housing(large);
+    Ledger written = view.own();
+    if (view.writable() && !ledger.equals(written)) {
+      Selection.Problem unwritten = ledgers.save(ledger, clock.instant());
+      tell(problems, unwritten);
+      written = unwritten == null ? ledger : written;
     }
+    Ledger before = written;
     List<Outcome> outcomes = new ArrayList<>(planned.settled());
     if (outcomes.stream().anyMatch(outcome -> outcome.result() == Outcome.Result.Failed)) {
       copier.failedBefore();
@@ -406,6 +415,7 @@ public final class SyncRun {
     List<Ledger.Tagged> copied = tagged(outcomes, items, filtered, Outcome.Result.Copied);
     copied.addAll(copier.attachments().written());
     List<Ledger.Tagged> found = tagged(outcomes, items, filtered, Outcome.Result.Skipped);
+    found.addAll(fallbacks(copied));
     Ledger after =
         prune(
             secondly
@@ -421,12 +431,50 @@ public final class SyncRun {
         workers.all(
             target.name(),
             List.of(
-                () -> view.writable() && !after.equals(written) ? keep(after) : Kept.NOTHING,
+                () -> view.writable() && !after.equals(before) ? keep(after) : Kept.NOTHING,
                 () ->
                     view.writable() && report.isSuccessful() ? lock(outcomes, items) : Kept.NOTHING,
                 () -> store(report, planned.plan())));
     kept.forEach(one -> tell(problems, one.problem()));
-    return new Done(report, kept.get(2).reference(), kept.get(1).reference(), problems);
+    return new Done(
+        report,
+        kept.get(2).reference(),
+        kept.get(1).reference(),
+        problems.stream().distinct().toList());
+  }
+
+  /**
+   * Tags that are selected and that the target has, whether or not they are what they should be.
+   */
+  private List<Ledger.Tagged> inPlace(Plan plan) {
+    List<Ledger.Tagged> all = new ArrayList<>();
+    for (Plan.Item item : plan.images()) {
+      Optional<String> place = place(item.target());
+      boolean there = item.action() == Plan.Action.Skip || item.action() == Plan.Action.Drift;
+      if (there && place.isPresent()) {
+        int colon = place.get().lastIndexOf(':');
+        all.add(
+            new Ledger.Tagged(
+                place.get().substring(0, colon),
+                place.get().substring(colon + 1),
+                item.pinned(),
+                item.source(),
+                0,
+                false));
+      }
+    }
+    return all;
+  }
+
+  /** Fallback tags that were needed and found in place, without those that were written. */
+  private List<Ledger.Tagged> fallbacks(List<Ledger.Tagged> copied) {
+    Map<String, Ledger.Tagged> all = new TreeMap<>();
+    planner.attachments().stream()
+        .flatMap(known -> known.found().stream())
+        .forEach(one -> all.put(one.place(), one));
+    copier.attachments().found().forEach(one -> all.put(one.place(), one));
+    copied.forEach(one -> all.remove(one.place()));
+    return List.copyOf(all.values());
   }
 
   /** What became of a document of this run: what names it in the target, or why it is not there. */
@@ -604,8 +652,18 @@ public final class SyncRun {
       List<Selection.Problem> problems,
       Consumer<Outcome> listener) {
     Prune prune = decide(ledger, planned.view(), planned.selection());
-    String refusal = prune.refusal();
     boolean deletes = settings.spec().prune().mode() == MirrorListSpec.PruneMode.Delete;
+    if (deletes && prune.refusal() == null && !prune.due().isEmpty()) {
+      // Other lists may have come to need it since this run was planned.
+      Selection.Problem unwritten =
+          planned.view().writable() ? ledgers.save(ledger, clock.instant()) : null;
+      tell(problems, unwritten);
+      if (unwritten != null || !planned.view().writable()) {
+        return ledger;
+      }
+      prune = decide(ledger, ledgers.load(), planned.selection());
+    }
+    String refusal = prune.refusal();
     for (Prune.Kept kept : prune.kept()) {
       problems.add(stays(kept.entry(), kept.why()));
     }

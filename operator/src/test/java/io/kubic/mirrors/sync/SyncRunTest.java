@@ -600,6 +600,124 @@ class SyncRunTest {
     assertThat(has("a:2")).isTrue();
   }
 
+  /** Runs something once, in the middle of another run: when this is asked of the source. */
+  private void during(String question, Runnable other) {
+    AtomicBoolean first = new AtomicBoolean(true);
+    source.onRequest =
+        asked -> {
+          if (asked.startsWith(question) && first.getAndSet(false)) {
+            other.run();
+          }
+        };
+  }
+
+  @Test
+  void whatAnotherListSelectsSinceTheRunBeganStays() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    source.image("b", "1", "z");
+    sync(DELETE, "a:1", "a:2");
+    sync(DELETE, "a:1");
+    now = now.plus(Duration.ofDays(30));
+    during(
+        "BLOB b@",
+        () -> {
+          list = "ns.b";
+          assertThat(sync("", "a:2").report().summary().skipped()).isEqualTo(1);
+        });
+    SyncRun.Done done = sync(DELETE, "a:1", "b:1");
+    assertThat(list).isEqualTo("ns.b");
+    assertThat(has("b:1")).isTrue();
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.problems()).anyMatch(p -> p.message().contains("ns.b selects it"));
+  }
+
+  @Test
+  void whatARunFoundInPlaceIsNotPrunedByAnotherListBeforeTheRunEnds() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    source.image("b", "1", "z");
+    sync(DELETE, "a:1", "a:2");
+    sync(DELETE, "a:1");
+    now = now.plus(Duration.ofDays(30));
+    list = "ns.b";
+    during(
+        "BLOB b@",
+        () -> {
+          list = "ns.a";
+          sync(DELETE, "a:1");
+        });
+    assertThat(sync("", "a:2", "b:1").report().summary().skipped()).isEqualTo(1);
+    assertThat(list).isEqualTo("ns.a");
+    assertThat(has("a:2")).isTrue();
+  }
+
+  @Test
+  void aLoginThatMayNotWriteLedgersNeverPrunes() {
+    source.image("a", "1", "x");
+    source.image("a", "2", "y");
+    sync(DELETE, "a:1", "a:2");
+    sync(DELETE, "a:1");
+    now = now.plus(Duration.ofDays(30));
+    target.refuses = manifest -> Ledger.TYPE.equals(manifest.content().artifactType());
+    SyncRun.Done done = sync(DELETE, "a:1");
+    assertThat(has("a:2")).isTrue();
+    assertThat(done.problems()).anyMatch(p -> p.message().contains("cannot be written down"));
+  }
+
+  @Test
+  void whatAnotherListSelectsAndKeepsSinceItsTagsDoNotMoveStays() {
+    Manifest old = source.image("a", "1", "old");
+    source.image("b", "1", "z");
+    list = "ns.b";
+    sync(DELETE, "a:1", "b:1");
+    source.image("a", "1", "new");
+    list = "ns.a";
+    assertThat(sync("tagPolicy: Immutable, ", "a:1").report().summary().drifted()).isEqualTo(1);
+    list = "ns.b";
+    later(DELETE, "b:1");
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(old);
+  }
+
+  @Test
+  void theIndexOfWhatIsAttachedStaysWithAnImageThatAnotherListSelects() {
+    source.hasReferrersApi = true;
+    Manifest image = source.image("a", "1", "x");
+    source.attached("a", image, "sbom");
+    source.image("b", "1", "z");
+    sync(DELETE, "a:1", "b:1");
+    String fallback = "a:" + Attachments.tag(image.digest());
+    assertThat(has(fallback)).isTrue();
+    list = "ns.b";
+    sync("", "a:1");
+    list = "ns.a";
+    later(DELETE, "b:1");
+    assertThat(has("a:1")).isTrue();
+    assertThat(has(fallback)).isTrue();
+  }
+
+  @Test
+  void anImageWithoutATagTakesNobodysTag() {
+    source.image("a", "null", "x");
+    Manifest other = source.image("a", "1", "y");
+    list = "ns.a";
+    sync("", "a:null");
+    list = "ns.b";
+    Report report = sync("", "a@" + other.digest()).report();
+    assertThat(report.summary().copied()).isEqualTo(1);
+  }
+
+  @Test
+  void noImageTakesThePlaceOfALedger() {
+    source.image("mirror-operator/ledger", "ns.a", "of another mirror");
+    source.image("a", "1", "x");
+    SyncRun.Done done = sync("layout: Flat, ", "a:1", "mirror-operator/ledger:ns.a");
+    assertThat(done.report().summary().failed()).isEqualTo(1);
+    assertThat(done.report().images()).extracting(Outcome::reason).contains(Reason.Conflict);
+    assertThat(done.problems()).isEmpty();
+    assertThat(new Ledgers(target, list, shard).load().own().entries()).containsOnlyKeys("a:1");
+  }
+
   @Test
   void aLostOrBrokenLedgerDeletesNothing() {
     source.image("a", "1", "x");

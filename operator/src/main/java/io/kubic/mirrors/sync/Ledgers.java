@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.random.RandomGenerator;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -28,9 +27,6 @@ final class Ledgers {
   private static final String UNREADABLE = "the ledger cannot be read, so nothing is deleted: ";
 
   private static final String LOST = "is listed, but not there";
-
-  /** What {@link Shard#suffix} makes, or nothing. */
-  private static final Pattern PART = Pattern.compile("(--[0-9]+\\.[0-9]+)?");
 
   /** Some 200,000 tags. */
   private static final int MAX_BYTES = 64 << 20;
@@ -178,9 +174,7 @@ final class Ledgers {
 
   /** Whether a tag is that of a ledger of this list, or of any part of it. */
   private boolean isOwn(String tag) {
-    String whole = tag(list, Shard.whole());
-    return tag.equals(tag(list, shard))
-        || tag.startsWith(whole) && PART.matcher(tag.substring(whole.length())).matches();
+    return tag.equals(tag(list, Shard.whole())) || tag.equals(tag(list, Shard.ofTag(tag)));
   }
 
   /** Whether it is the ledger itself that is bad, so that nobody will ever read it. */

@@ -55,6 +55,19 @@ public record Shard(int index, int count) {
     return isWhole() ? "" : "--" + index + "." + count;
   }
 
+  /** The part whose documents have such a tag; the whole for one without {@link #suffix}. */
+  static Shard ofTag(String tag) {
+    int dashes = tag.lastIndexOf("--");
+    if (dashes < 0) {
+      return whole();
+    }
+    try {
+      return parse(tag.substring(dashes + 2).replace('.', '/'));
+    } catch (IllegalArgumentException e) {
+      return whole(); // The name of a list may have dashes too.
+    }
+  }
+
   @Override
   public String toString() {
     return index + "/" + count;

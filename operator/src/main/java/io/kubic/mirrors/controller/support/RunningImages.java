@@ -1,13 +1,18 @@
 package io.kubic.mirrors.controller.support;
 
+import io.fabric8.kubernetes.api.model.Container;
 import io.fabric8.kubernetes.api.model.ContainerStatus;
+import io.fabric8.kubernetes.api.model.EphemeralContainer;
+import io.fabric8.kubernetes.api.model.ImageVolumeSource;
 import io.fabric8.kubernetes.api.model.ListOptionsBuilder;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodList;
+import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.kubic.mirrors.oci.Digest;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -42,12 +47,18 @@ public final class RunningImages {
     }
   }
 
-  /** What a pod runs or is about to run, by digest. */
+  /** What a pod runs or is about to run, or mounts as a volume, by digest. */
   public static Set<Digest> digests(Pod pod) {
     Stream<String> wanted =
-        Stream.concat(
-                pod.getSpec().getContainers().stream(), pod.getSpec().getInitContainers().stream())
-            .map(container -> container.getImage());
+        Stream.of(
+                pod.getSpec().getContainers().stream().map(Container::getImage),
+                pod.getSpec().getInitContainers().stream().map(Container::getImage),
+                pod.getSpec().getEphemeralContainers().stream().map(EphemeralContainer::getImage),
+                pod.getSpec().getVolumes().stream()
+                    .map(Volume::getImage)
+                    .filter(Objects::nonNull)
+                    .map(ImageVolumeSource::getReference))
+            .flatMap(images -> images);
     Stream<String> running =
         pod.getStatus() == null
             ? Stream.empty()

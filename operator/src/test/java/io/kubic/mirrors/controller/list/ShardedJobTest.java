@@ -6,6 +6,7 @@ import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
+import io.kubic.mirrors.controller.support.RunningImages;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.sync.Termination;
 import java.util.List;
@@ -107,7 +108,30 @@ class ShardedJobTest {
             .endContainerStatus()
             .endStatus()
             .build();
-    assertThat(io.kubic.mirrors.controller.support.RunningImages.digests(pod))
-        .containsExactly(Digest.parse(one), Digest.parse(two));
+    assertThat(RunningImages.digests(pod)).containsExactly(Digest.parse(one), Digest.parse(two));
+  }
+
+  @Test
+  void whatAPodMountsAsAVolumeOrIsBeingLookedAtWithIsInUse() {
+    String one = "sha256:" + "1".repeat(64);
+    String two = "sha256:" + "2".repeat(64);
+    Pod pod =
+        new PodBuilder()
+            .withNewSpec()
+            .addNewVolume()
+            .withName("model")
+            .withNewImage()
+            .withReference("mirror.local/model:1@" + one)
+            .endImage()
+            .endVolume()
+            .addNewVolume()
+            .withName("tmp")
+            .endVolume()
+            .addNewEphemeralContainer()
+            .withImage("mirror.local/debug@" + two)
+            .endEphemeralContainer()
+            .endSpec()
+            .build();
+    assertThat(RunningImages.digests(pod)).containsExactly(Digest.parse(one), Digest.parse(two));
   }
 }

@@ -388,6 +388,22 @@ class ListIT {
         () -> !world.metrics().contains(world.namespace));
   }
 
+  @Test
+  void whatIsAskedForOnceMoreRunsOnceMore() throws Exception {
+    image("app/one", "1", "one");
+    apply("");
+    world.work();
+    world.await("it is copied", ListIT::synced);
+    for (String value : List.of("now", "", "now")) {
+      int before = world.jobs();
+      world.annotate("mirrors.kubic.io/reconcile-at", value);
+      world.work();
+      world.await("it has run", ListIT::synced);
+      assertThat(world.jobs()).isEqualTo(before + 1);
+      aSecondPasses();
+    }
+  }
+
   /** Times in a status are whole seconds: what comes in the same one is not later. */
   private static void aSecondPasses() throws InterruptedException {
     Thread.sleep(2000);

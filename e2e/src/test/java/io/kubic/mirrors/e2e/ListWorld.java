@@ -132,6 +132,20 @@ final class ListWorld implements AutoCloseable {
     return admin.resources(MirrorList.class).inNamespace(namespace).withName("list").get();
   }
 
+  /** Puts an annotation on the list; the empty text takes it away. */
+  void annotate(String name, String value) {
+    server
+        .kubectl(
+            "-n",
+            namespace,
+            "annotate",
+            "--overwrite",
+            "mirrorlist",
+            "list",
+            name + (value.isEmpty() ? "-" : "=" + value))
+        .orFail();
+  }
+
   /** Waits until the status is as it should be. */
   MirrorListStatus await(String what, Predicate<MirrorListStatus> is) {
     Lab.eventually(

@@ -8,8 +8,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides when a list runs next, and why. The key of a run is a function of what asks for it, so
- * that a Job made just before a crash is found again instead of made twice.
+ * Decides when a list runs next, and why. The key of a run is a function of what asks for it and of
+ * the run before, so that a Job made just before a crash is found again instead of made twice, and
+ * what is asked for once more, with the same words, is another run.
  *
  * @param at when; in the past or now means at once
  * @param key what makes this run different from the one before
@@ -61,17 +62,26 @@ record Trigger(Instant at, String key, String why) {
     }
     if (!last.request().equals(request)) {
       return Optional.of(
-          new Trigger(Instant.EPOCH, specHash + "/request/" + request, "asked for by annotation"));
+          new Trigger(
+              Instant.EPOCH,
+              specHash + "/request/" + request + "/" + last.finished(),
+              "asked for by annotation"));
     }
     // A Job knows when it began to the second.
     if (lost != null && last.started().isBefore(lost.truncatedTo(ChronoUnit.SECONDS))) {
       return Optional.of(
-          new Trigger(Instant.EPOCH, specHash + "/lost/" + lost, "the registry lost content"));
+          new Trigger(
+              Instant.EPOCH,
+              specHash + "/lost/" + lost + "/" + last.finished(),
+              "the registry lost content"));
     }
     Optional<Trigger> planned =
         schedule
             .after(last.finished())
-            .map(at -> new Trigger(at, specHash + "/due/" + at, "scheduled"));
+            .map(
+                at ->
+                    // Clocks differ: by ours it may be time for what another's has just ended.
+                    new Trigger(at, specHash + "/due/" + at + "/" + last.finished(), "scheduled"));
     if (last.successful()) {
       return planned;
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kubic.mirrors.controller.support.Schedule;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class TriggerTest {
@@ -34,6 +35,36 @@ class TriggerTest {
   void aNewValueOfTheAnnotationRunsAtOnce() {
     assertThat(Trigger.next(last(true, 0), "spec", "now", ON_DEMAND, null).orElseThrow().why())
         .isEqualTo("asked for by annotation");
+  }
+
+  @Test
+  void whatIsAskedForOnceMoreIsAnotherRun() {
+    Trigger.Last later = new Trigger.Last(NOON, NOON.plusSeconds(9), true, 0, "spec", "request");
+    for (Trigger.Last again : List.of(last(true, 0), later)) {
+      assertThat(Trigger.next(again, "spec", "now", ON_DEMAND, null).orElseThrow().key())
+          .as("only the run before tells them apart")
+          .contains(again.finished().toString());
+      assertThat(
+              Trigger.next(again, "spec", "request", ON_DEMAND, NOON.plusSeconds(60))
+                  .orElseThrow()
+                  .key())
+          .as("the one who found the loss has a clock that is ahead")
+          .contains(again.finished().toString());
+    }
+  }
+
+  /** By the operator's clock it is noon, by the API server's not yet. */
+  @Test
+  void aRunThatEndsBeforeTheTimeItIsDueAtIsNotTakenForTheNext() {
+    Schedule cron = Schedule.cron("0 12 * * *", null, "spec.schedule", "spec.timeZone");
+    Trigger.Last before =
+        new Trigger.Last(NOON.minusSeconds(90), NOON.minusSeconds(80), true, 0, "spec", "request");
+    Trigger.Last early =
+        new Trigger.Last(NOON.minusSeconds(10), NOON.minusSeconds(2), true, 0, "spec", "request");
+    Trigger first = Trigger.next(before, "spec", "request", cron, null).orElseThrow();
+    Trigger second = Trigger.next(early, "spec", "request", cron, null).orElseThrow();
+    assertThat(second.at()).isEqualTo(first.at()).isEqualTo(NOON);
+    assertThat(second.key()).isNotEqualTo(first.key());
   }
 
   @Test

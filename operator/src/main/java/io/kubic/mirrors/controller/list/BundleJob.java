@@ -7,6 +7,7 @@ import io.fabric8.kubernetes.api.model.VolumeMountBuilder;
 import io.kubic.mirrors.api.v1alpha1.BundleExport;
 import io.kubic.mirrors.api.v1alpha1.BundleImport;
 import io.kubic.mirrors.api.v1alpha1.BundlePlace;
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.KeyRef;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.controller.support.Pods;
@@ -29,6 +30,26 @@ final class BundleJob {
   /** Whether the list has to do with a bundle at all. */
   static boolean isOf(MirrorListSpec spec) {
     return spec.exportTo() != null || spec.importFrom() != null;
+  }
+
+  /**
+   * Refuses what has no meaning where a bundle is written or taken: it would be done all the same.
+   *
+   * @throws InvalidSpecException for a plan that shall not be carried out, or not yet
+   */
+  static void check(MirrorListSpec spec) {
+    if (!isOf(spec)) {
+      return;
+    }
+    String place = spec.exportTo() != null ? "export" : "import";
+    if (spec.dryRun()) {
+      throw new InvalidSpecException(
+          "spec.dryRun", "is for a sync; leave it out with spec." + place);
+    }
+    if (spec.approval() == MirrorListSpec.Approval.Manual) {
+      throw new InvalidSpecException(
+          "spec.approval", "Manual is for a sync; leave it out with spec." + place);
+    }
   }
 
   /**

@@ -166,6 +166,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
         throw new InvalidSpecException(
             "metadata.name", "is longer than " + ListModel.MAX_NAME + " characters; shorten it");
       }
+      BundleJob.check(list.getSpec());
       schedule = schedule(list);
     } catch (InvalidSpecException e) {
       return update(list, status.invalid(e), Optional.empty());

@@ -1,12 +1,15 @@
 package io.kubic.mirrors.controller.list;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.fabric8.kubernetes.api.model.Container;
 import io.fabric8.kubernetes.api.model.OwnerReference;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
+import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.controller.support.Settings;
 import java.time.Instant;
@@ -15,16 +18,19 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class BundleJobTest {
+  private static MirrorList list(String spec) {
+    return ResourceFile.read(
+            "{apiVersion: mirrors.kubic.io/v1alpha1, kind: MirrorList, metadata: {name: kubic,"
+                + " namespace: mirror-system}, spec: "
+                + spec
+                + "}",
+            "list.yaml",
+            MirrorList.class)
+        .getFirst();
+  }
+
   private static Job job(String spec, String target) {
-    MirrorList list =
-        ResourceFile.read(
-                "{apiVersion: mirrors.kubic.io/v1alpha1, kind: MirrorList, metadata: {name: kubic,"
-                    + " namespace: mirror-system}, spec: "
-                    + spec
-                    + "}",
-                "list.yaml",
-                MirrorList.class)
-            .getFirst();
+    MirrorList list = list(spec);
     OwnerReference owner = new OwnerReference();
     owner.setUid("uid");
     owner.setName("kubic");
@@ -140,5 +146,23 @@ class BundleJobTest {
         .containsSequence("--to", "s3://own/" + plain.getMetadata().getName())
         .containsSequence("--s3-region", "us-east-1")
         .doesNotContain("--s3-credentials", "--s3-endpoint", "--s3-path-style", "--s3-ca");
+  }
+
+  /** Both commands would do at once what the list says is not to be done, or not yet. */
+  @Test
+  void whatABundleCannotHonourIsRefused() {
+    for (String bundle :
+        List.of(
+            "import: {source: {hostPath: {path: /x}}}",
+            "export: {target: {hostPath: {path: /x}}}, sources: [{registry: r.example}]")) {
+      for (String field : List.of("dryRun: true", "approval: Manual")) {
+        MirrorListSpec spec = list("{" + bundle + ", " + field + "}").getSpec();
+        assertThatThrownBy(() -> BundleJob.check(spec))
+            .isInstanceOf(InvalidSpecException.class)
+            .hasMessageContaining("spec." + field.substring(0, field.indexOf(':')));
+      }
+      BundleJob.check(list("{" + bundle + "}").getSpec());
+    }
+    BundleJob.check(list("{dryRun: true, approval: Manual}").getSpec());
   }
 }

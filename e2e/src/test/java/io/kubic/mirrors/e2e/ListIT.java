@@ -404,6 +404,26 @@ class ListIT {
     }
   }
 
+  @Test
+  void aSourceIsNotAskedWithoutTheCredentialsItShallHave() throws Exception {
+    image("app/one", "1", "one");
+    String yaml = yaml("").replace("tls:", "credentialsSecretRef: {name: login}\n    tls:");
+    world.apply(yaml);
+    world.await(
+        "it waits", s -> ListWorld.condition(s, "Reconciling").equals("True CredentialsNotFound"));
+    world.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {user: a}");
+    world.annotate("example.com/look", "again");
+    world.assertIdle();
+    assertThat(ListWorld.condition(world.list().getStatus(), "Reconciling"))
+        .isEqualTo("True CredentialsNotFound");
+    assertThat(world.jobs()).isZero();
+    world.apply(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {username: a, password: b}");
+    world.annotate("example.com/look", "once more");
+    world.work();
+    world.await("it is copied", ListIT::synced);
+  }
+
   /** Times in a status are whole seconds: what comes in the same one is not later. */
   private static void aSecondPasses() throws InterruptedException {
     Thread.sleep(2000);

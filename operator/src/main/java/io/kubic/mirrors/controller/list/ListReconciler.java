@@ -74,6 +74,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** How long to wait before asking a registry again that did not give a receipt. */
   private static final Duration UNTIL_RECEIPT = Duration.ofMinutes(1);
 
+  /** How long to wait before looking again for a Secret that a source names. */
+  private static final Duration UNTIL_SECRET = Duration.ofMinutes(1);
+
   /** The label of the Jobs of a registry's upkeep. */
   private static final String UPKEEP = "mirror-upkeep";
 
@@ -222,6 +225,10 @@ public final class ListReconciler implements Reconciler<MirrorList> {
       return UpdateControl.<MirrorList>noUpdate()
           .rescheduleAfter(
               trigger.map(t -> Duration.between(now, t.at())).orElse(Duration.ofHours(1)));
+    }
+    Optional<Target.Unresolved> secrets = SourceSecrets.missing(list, context.getClient());
+    if (secrets.isPresent()) {
+      return update(list, status.waiting(secrets.get()), Optional.of(UNTIL_SECRET));
     }
     Target.Resolution resolution =
         list.getSpec().exportTo() != null

@@ -92,7 +92,7 @@ final class ListStatus {
     return with(old, null);
   }
 
-  /** The target cannot be used yet; what was synced stays synced. */
+  /** The target or a source cannot be used yet; what was synced stays synced. */
   MirrorListStatus waiting(Target.Unresolved why) {
     carry();
     conditions.progressing(why.reason(), why.message());

@@ -424,6 +424,95 @@ class ListIT {
     world.await("it is copied", ListIT::synced);
   }
 
+  private static boolean isSuspended(MirrorListStatus status) {
+    return ListWorld.condition(status, "Stalled").equals("True Suspended");
+  }
+
+  @Test
+  void aChangedListIsNotReadyBeforeItWasCopied() throws Exception {
+    image("app/one", "1", "one");
+    apply("");
+    world.work();
+    world.await("it is copied", ListIT::synced);
+    apply("blockedImages: [nothing]");
+    world.await("it runs", s -> ListWorld.condition(s, "Reconciling").equals("True Syncing"));
+    world.annotate("example.com/look", "again");
+    world.assertIdle();
+    assertThat(ListWorld.condition(world.list().getStatus(), "Ready")).isEqualTo("False Syncing");
+    world.work();
+    world.await("it is copied, too", ListIT::synced);
+    assertThat(world.kubectlMirror("sync-now", "list").code()).isZero();
+    MirrorListStatus status =
+        world.await("it runs", s -> ListWorld.condition(s, "Reconciling").equals("True Syncing"));
+    assertThat(ListWorld.condition(status, "Ready"))
+        .as("the same again does no harm")
+        .isEqualTo("True Synced");
+  }
+
+  @Test
+  void aRunIsToldAlsoWhenTheNextIsDueOrTheListIsSuspendedBeforeItEnds() throws Exception {
+    image("app/one", "1", "one");
+    apply("");
+    Lab.eventually(Duration.ofSeconds(30), "a Job is made", () -> world.jobs() == 1);
+    apply("blockedImages: [nothing]");
+    String first = world.work().getMetadata().getName();
+    Lab.eventually(Duration.ofSeconds(30), "the next is made", () -> world.jobs() == 2);
+    MirrorListStatus status =
+        world.await("it runs", s -> ListWorld.condition(s, "Reconciling").equals("True Syncing"));
+    assertThat(status.history()).extracting(MirrorListStatus.Run::job).containsExactly(first);
+    assertThat(status.summary().copied()).isOne();
+
+    apply("blockedImages: [nothing]\nsuspend: true");
+    String second = world.work().getMetadata().getName();
+    status = world.await("it is suspended", ListIT::isSuspended);
+    assertThat(status.history())
+        .extracting(MirrorListStatus.Run::job)
+        .containsExactly(second, first);
+    assertThat(status.summary().skipped()).isOne();
+    world.assertIdle();
+  }
+
+  @Test
+  void whatWasToldOfARunStandsWithoutItsPodsAndItsJob() throws Exception {
+    image("app/one", "1", "one");
+    image("app/two", "1", "two");
+    apply("concurrency: {shards: 2}");
+    String job = world.work().getMetadata().getName();
+    world.await("it is copied", ListIT::synced);
+    world.admin.pods().inNamespace(world.namespace).withName(job + "-1").delete();
+    world.assertIdle();
+    assertThat(synced(world.list().getStatus())).as("" + world.list().getStatus()).isTrue();
+
+    world.admin.pods().inNamespace(world.namespace).delete();
+    apply("concurrency: {shards: 2}\nsuspend: true");
+    world.await("it is suspended", ListIT::isSuspended);
+    apply("concurrency: {shards: 2}");
+    MirrorListStatus status = world.await("it is so no longer", ListIT::synced);
+    assertThat(status.images()).isEqualTo("2/2");
+
+    world.admin.batch().v1().jobs().inNamespace(world.namespace).delete();
+    apply("concurrency: {shards: 2}\nhistoryLimit: 3");
+    world.await(
+        "the change was seen",
+        s -> world.list().getMetadata().getGeneration().equals(s.observedGeneration()));
+    assertThat(synced(world.list().getStatus())).isTrue();
+    assertThat(world.jobs()).isZero();
+  }
+
+  @Test
+  void aPlanThatWaitsIsNoFailureAlsoWithoutItsPod() throws Exception {
+    image("app/one", "1", "one");
+    apply("approval: Manual");
+    world.work();
+    world.await("the plan waits", ListIT::waits);
+    assertThat(world.list().getStatus().nextSyncTime()).isNull();
+    world.admin.pods().inNamespace(world.namespace).delete();
+    world.annotate("example.com/look", "again");
+    world.assertIdle();
+    assertThat(waits(world.list().getStatus())).isTrue();
+    assertThat(world.list().getStatus().nextSyncTime()).as("no retry").isNull();
+  }
+
   /** Times in a status are whole seconds: what comes in the same one is not later. */
   private static void aSecondPasses() throws InterruptedException {
     Thread.sleep(2000);

@@ -1,7 +1,6 @@
 package io.kubic.mirrors.controller.list;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
-import io.fabric8.kubernetes.api.model.ContainerStatus;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.javaoperatorsdk.operator.api.config.informer.Informer;
@@ -37,7 +36,6 @@ import io.kubic.mirrors.sync.Termination;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -80,8 +78,8 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** The label of the Jobs of a registry's upkeep. */
   private static final String UPKEEP = "mirror-upkeep";
 
-  private static final Comparator<Pod> CREATED =
-      Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp());
+  /** The label with which Kubernetes tells the pods of a Job. */
+  private static final String JOB = "batch.kubernetes.io/job-name";
 
   private final Settings settings;
   private final Clock clock;
@@ -178,53 +176,64 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     String request = ListResources.request(list);
     SyncRuns runs = SyncRuns.of(context.getSecondaryResources(Job.class));
     Optional<Job> latest = runs.latest();
+    Applier applier = new Applier(context);
+    Instant now = clock.instant();
     if (latest.isPresent() && !SyncRuns.finished(latest.get())) {
       Job job = latest.get();
+      List<Pod> pods = pods(context, job);
       JobLog log = new JobLog(context.getClient());
-      List<Pod> newest = newest(context, job);
+      List<Pod> newest = SyncRuns.newest(job, pods);
       boolean known = status.knowsPlanOf(job);
       Optional<Termination> planned = known ? Optional.empty() : log.plan(newest);
       return update(
           list,
           status.running(
               job,
-              specHash.equals(annotation(job, ListResources.SPEC_HASH)),
+              specHash.equals(SyncRuns.annotation(job, ListResources.SPEC_HASH))
+                  && status.holds(specHash, lost(context, list)),
               planned,
               known ? progress(log, list, job, newest) : Optional.empty()),
           Optional.of(known ? EACH_PROGRESS : UNTIL_PLANNED));
     }
     asked.remove(ResourceID.fromResource(list));
-    if (list.getSpec().suspend()) {
+    // How a run ended is told before anything else, once: the pods may be gone at the next look.
+    Optional<Job> untold = latest.filter(job -> !status.tells(job));
+    if (list.getSpec().suspend() && untold.isEmpty()) {
       return update(list, status.suspended(), Optional.empty());
     }
-    Applier applier = new Applier(context);
-    runs.surplus(list.getSpec().historyLimit()).forEach(applier::delete);
-
-    Optional<Termination> result = latest.flatMap(job -> result(context, job));
-    Trigger.Last last = last(list, runs, result);
+    if (!list.getSpec().suspend()) {
+      runs.surplus(list.getSpec().historyLimit()).forEach(applier::delete);
+    }
+    Optional<Termination> result =
+        untold.flatMap(job -> SyncRuns.result(job, livePods(context, job)));
+    Optional<MirrorListStatus.Result> ended =
+        untold.map(job -> ListStatus.ended(job, result)).or(status::told);
+    Trigger.Last last = last(list, status, latest, ended);
     Optional<Trigger> trigger =
-        Trigger.next(last, specHash, request, schedule, lost(context, list));
-    Instant now = clock.instant();
+        list.getSpec().suspend()
+            ? Optional.empty()
+            : Trigger.next(last, specHash, request, schedule, lost(context, list));
     boolean due = trigger.isPresent() && !trigger.get().at().isAfter(now);
-    if (!due && latest.isPresent()) {
-      Job job = latest.get();
+    if (untold.isPresent()) {
+      Job job = untold.get();
       return update(
           list,
           status.finished(
               job,
               result,
               SyncRuns.finishedAt(job).orElse(now),
-              annotation(job, ListResources.SPEC_HASH),
-              annotation(job, ListResources.REQUEST),
-              trigger.map(Trigger::at)),
-          receipt(list, job, result, context)
-              ? trigger.map(t -> Duration.between(now, t.at()))
-              : Optional.of(UNTIL_RECEIPT));
+              SyncRuns.annotation(job, ListResources.SPEC_HASH),
+              SyncRuns.annotation(job, ListResources.REQUEST),
+              trigger.map(Trigger::at).filter(at -> at.isAfter(now))),
+          Optional.of(Duration.ZERO));
     }
     if (!due) {
-      return UpdateControl.<MirrorList>noUpdate()
-          .rescheduleAfter(
-              trigger.map(t -> Duration.between(now, t.at())).orElse(Duration.ofHours(1)));
+      return update(
+          list,
+          status.stands(trigger.map(Trigger::at)),
+          latest.isEmpty() || receipt(list, latest.get(), context)
+              ? trigger.map(t -> Duration.between(now, t.at()))
+              : Optional.of(UNTIL_RECEIPT));
     }
     Optional<Target.Unresolved> secrets = SourceSecrets.missing(list, context.getClient());
     if (secrets.isPresent()) {
@@ -242,7 +251,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
           yield update(
               list,
               status.held(
-                  upkeep.get() + " of its registry runs or is about to; the sync begins after it"),
+                  "RegistryUpkeep",
+                  upkeep.get() + " of its registry runs or is about to; the sync begins after it",
+                  status.holds(specHash, lost(context, list))),
               Optional.of(AFTER_UPKEEP));
         }
         ListModel model = ListModel.of(list, settings, target);
@@ -267,8 +278,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
                 () -> wantedJob);
         yield update(
             list,
-            status.running(
-                made, specHash.equals(last == null ? "" : last.specHash()), Optional.empty()),
+            status.running(made, status.holds(specHash, lost(context, list)), Optional.empty()),
             Optional.of(UNTIL_PLANNED));
       }
     };
@@ -281,13 +291,12 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   }
 
   /** Whether the receipt of an import is where it should be. */
-  private boolean receipt(
-      MirrorList list, Job job, Optional<Termination> result, Context<MirrorList> context) {
+  private boolean receipt(MirrorList list, Job job, Context<MirrorList> context) {
     ResourceID map = new ResourceID(ReceiptConfigMap.name(list), list.getMetadata().getNamespace());
     return receipts.keep(
         list,
         job.getMetadata().getName(),
-        result,
+        SyncRuns.result(job, pods(context, job)),
         Target.resolve(registryRef(list).orElse(""), registry(context, list)),
         Objects.requireNonNull(configMaps).get(map),
         context.getClient(),
@@ -307,24 +316,28 @@ public final class ListReconciler implements Reconciler<MirrorList> {
         list.getMetadata().getUid());
   }
 
-  /** What is known of the last run; from the newest Job, or from the status when Jobs are gone. */
+  /**
+   * What is known of the last run; from the newest Job, or from the status when Jobs are gone.
+   *
+   * @param ended how it ended
+   */
   private static Trigger.@Nullable Last last(
-      MirrorList list, SyncRuns runs, Optional<Termination> result) {
-    if (runs.latest().isPresent()) {
-      Job job = runs.latest().get();
-      boolean successful =
-          SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true)
-              // A plan that waits is no failure: it is made again when it is due.
-              || result.map(Termination::isAwaitingApproval).orElse(false);
-      int failures =
-          (int) runs.newestFirst().stream().takeWhile(j -> !SyncRuns.succeeded(j)).count();
+      MirrorList list,
+      ListStatus known,
+      Optional<Job> latest,
+      Optional<MirrorListStatus.Result> ended) {
+    // A plan that waits is no failure: it is made again when it is due.
+    boolean successful = !ended.equals(Optional.of(MirrorListStatus.Result.Failed));
+    if (latest.isPresent()) {
+      Job job = latest.get();
+      Instant made = Instant.parse(job.getMetadata().getCreationTimestamp());
       return new Trigger.Last(
-          Instant.parse(job.getMetadata().getCreationTimestamp()),
-          SyncRuns.finishedAt(job).orElse(Instant.parse(job.getMetadata().getCreationTimestamp())),
+          made,
+          SyncRuns.finishedAt(job).orElse(made),
           successful,
-          Math.max(1, failures),
-          annotation(job, ListResources.SPEC_HASH),
-          annotation(job, ListResources.REQUEST));
+          Math.max(1, known.failures()),
+          SyncRuns.annotation(job, ListResources.SPEC_HASH),
+          SyncRuns.annotation(job, ListResources.REQUEST));
     }
     MirrorListStatus status = list.getStatus();
     if (status == null || status.lastSyncTime() == null || status.syncedHash() == null) {
@@ -334,8 +347,8 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     return new Trigger.Last(
         Instant.parse(status.lastSyncTime()),
         Instant.parse(status.lastSyncTime()),
-        status.lastSyncTime().equals(status.lastSuccessfulTime()),
-        1,
+        successful,
+        Math.max(1, known.failures()),
         status.syncedHash(),
         handled == null ? "" : handled);
   }
@@ -357,14 +370,6 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** When the progress of a Job was last asked for. */
   private record Asked(String job, Instant at) {}
 
-  /** The newest pod of a Job, or of each of its parts in their order; empty until all are there. */
-  private static List<Pod> newest(Context<MirrorList> context, Job job) {
-    List<Pod> pods = pods(context, job);
-    return ShardedJob.is(job)
-        ? ShardedJob.newest(job, pods)
-        : pods.stream().max(CREATED).map(List::of).orElse(List.of());
-  }
-
   /** An approval is of one plan, which one pod makes. */
   private static int shards(MirrorListSpec spec) {
     return spec.approval() == MirrorListSpec.Approval.Manual ? 1 : spec.concurrency().shards();
@@ -373,31 +378,19 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   private static List<Pod> pods(Context<MirrorList> context, Job job) {
     return context
         .getSecondaryResourcesAsStream(Pod.class)
-        .filter(
-            pod ->
-                job.getMetadata()
-                    .getName()
-                    .equals(pod.getMetadata().getLabels().get("batch.kubernetes.io/job-name")))
+        .filter(pod -> job.getMetadata().getName().equals(pod.getMetadata().getLabels().get(JOB)))
         .toList();
   }
 
-  /** What the newest pod of the Job, or of each of its parts, wrote when it ended. */
-  private static Optional<Termination> result(Context<MirrorList> context, Job job) {
-    List<Pod> pods = pods(context, job);
-    return ShardedJob.is(job)
-        ? ShardedJob.result(job, pods, ListReconciler::told)
-        : pods.stream().max(CREATED).flatMap(ListReconciler::told);
-  }
-
-  private static Optional<Termination> told(Pod pod) {
-    return pod.getStatus().getContainerStatuses().stream()
-        .filter(container -> container.getName().equals("sync"))
-        .map(ContainerStatus::getState)
-        .filter(state -> state.getTerminated() != null)
-        .map(state -> state.getTerminated().getMessage())
-        .filter(Objects::nonNull)
-        .findFirst()
-        .flatMap(Termination::parse);
+  /** The same as the server has them now: the cache may not know yet how they ended. */
+  private static List<Pod> livePods(Context<MirrorList> context, Job job) {
+    return context
+        .getClient()
+        .pods()
+        .inNamespace(job.getMetadata().getNamespace())
+        .withLabel(JOB, job.getMetadata().getName())
+        .list()
+        .getItems();
   }
 
   /** When the target was last found to have lost content: an empty volume, or corrupt blobs. */
@@ -455,12 +448,6 @@ public final class ListReconciler implements Reconciler<MirrorList> {
 
   private static boolean targets(MirrorList list, String registry) {
     return registryRef(list).filter(registry::equals).isPresent();
-  }
-
-  private static String annotation(Job job, String name) {
-    return job.getMetadata().getAnnotations() == null
-        ? ""
-        : job.getMetadata().getAnnotations().getOrDefault(name, "");
   }
 
   /** Writes the status if it differs, and comes back when the next run is due. */

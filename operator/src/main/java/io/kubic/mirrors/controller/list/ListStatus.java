@@ -2,6 +2,7 @@ package io.kubic.mirrors.controller.list;
 
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.kubic.mirrors.api.v1alpha1.Api;
+import io.kubic.mirrors.api.v1alpha1.Condition;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorList;
 import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
@@ -21,6 +22,7 @@ final class ListStatus {
   static final String SYNCED = "Synced";
   static final String DISCOVERY_COMPLETE = "DiscoveryComplete";
   static final String AWAITING_APPROVAL = "AwaitingApproval";
+
   static final String DRIFTED = "Drifted";
   static final String RATE_LIMITED = Reason.RateLimited.name();
   static final String TARGET_FULL = Reason.TargetFull.name();
@@ -83,29 +85,104 @@ final class ListStatus {
   MirrorListStatus invalid(InvalidSpecException e) {
     carry();
     conditions.stalled("InvalidSpec", String.valueOf(e.getMessage()));
-    return with(old, old.nextSyncTime());
+    return with(idle(), old.nextSyncTime());
   }
 
   MirrorListStatus suspended() {
     carry();
     conditions.stalled("Suspended", "spec.suspend is true: no new runs; set it to false");
-    return with(old, null);
+    return with(idle(), null);
   }
 
   /** The target or a source cannot be used yet; what was synced stays synced. */
   MirrorListStatus waiting(Target.Unresolved why) {
     carry();
     conditions.progressing(why.reason(), why.message());
-    return with(old, null);
+    return with(idle(), null);
   }
 
-  /** A run is due and waits for its registry; what was said of the last one stands. */
-  MirrorListStatus held(String why) {
+  /**
+   * No run is under way or due: what was told of the last one stands, also when its pods and its
+   * Job are gone.
+   *
+   * @param next when the next run is due
+   */
+  MirrorListStatus stands(Optional<Instant> next) {
     carry();
-    repeat(Conditions.READY);
-    repeat(Conditions.STALLED);
-    conditions.set(Conditions.RECONCILING, true, "RegistryUpkeep", why);
-    return with(old, null);
+    conclude();
+    return with(idle(), next.map(Instant::toString).orElse(null));
+  }
+
+  /** Whether the status tells already how this Job ended. */
+  boolean tells(Job job) {
+    return SyncRuns.finishedAt(job).filter(at -> tells(job, at)).isPresent();
+  }
+
+  private boolean tells(Job job, Instant at) {
+    String name = job.getMetadata().getName();
+    return old.history().stream()
+            .anyMatch(run -> run.job().equals(name) && at.toString().equals(run.time()))
+        || name.equals(old.job()) && at.toString().equals(old.lastSyncTime());
+  }
+
+  /** How the last run ended, as it was told; empty when none was. */
+  Optional<MirrorListStatus.Result> told() {
+    if (!old.history().isEmpty()) {
+      return Optional.ofNullable(old.history().getFirst().result());
+    }
+    return Optional.ofNullable(old.lastSyncTime())
+        .map(
+            at ->
+                at.equals(old.lastSuccessfulTime())
+                    ? MirrorListStatus.Result.Succeeded
+                    : MirrorListStatus.Result.Failed);
+  }
+
+  /** How many runs in a row failed, the newest among them, as far as the history goes. */
+  int failures() {
+    return (int)
+        old.history().stream()
+            .takeWhile(run -> run.result() == MirrorListStatus.Result.Failed)
+            .count();
+  }
+
+  /**
+   * Whether the last run copied all of what is asked for now.
+   *
+   * @param lost when the target was found to have lost content; null: never
+   */
+  boolean holds(String specHash, @Nullable Instant lost) {
+    String good = old.lastSuccessfulTime();
+    return specHash.equals(old.syncedHash())
+        && conditions.was(SYNCED)
+        && !conditions.was(AWAITING_APPROVAL)
+        && (lost == null || good != null && !Instant.parse(good).isBefore(lost));
+  }
+
+  /** How a Job ended that ended. */
+  static MirrorListStatus.Result ended(Job job, Optional<Termination> result) {
+    if (result.map(Termination::isAwaitingApproval).orElse(false)) {
+      return MirrorListStatus.Result.AwaitingApproval;
+    }
+    return SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true)
+        ? MirrorListStatus.Result.Succeeded
+        : MirrorListStatus.Result.Failed;
+  }
+
+  /**
+   * A run is due and does not begin; what was said of the last one stands, if it was of the same.
+   *
+   * @param copied whether what is asked for was copied
+   */
+  MirrorListStatus held(String reason, String why, boolean copied) {
+    carry();
+    if (copied) {
+      conclude();
+      conditions.set(Conditions.RECONCILING, true, reason, why);
+    } else {
+      conditions.progressing(reason, why);
+    }
+    return with(idle(), null);
   }
 
   /** Whether the plan in the status is that of this Job, which still runs. */
@@ -185,53 +262,41 @@ final class ListStatus {
       String specHash,
       String request,
       Optional<Instant> next) {
-    String name = job.getMetadata().getName();
-    boolean alreadyTold = name.equals(old.job()) && at.toString().equals(old.lastSyncTime());
-    if (result.isEmpty() && alreadyTold) {
+    if (result.isEmpty() && tells(job, at)) {
       // The pod went after we had read it: what was read stands.
-      carry();
-      repeat(Conditions.READY);
-      repeat(Conditions.RECONCILING);
-      repeat(Conditions.STALLED);
-      return with(old, next.map(Instant::toString).orElse(null));
+      return stands(next);
     }
-    boolean successful =
-        SyncRuns.succeeded(job) && result.map(Termination::successful).orElse(true);
+    String name = job.getMetadata().getName();
+    MirrorListStatus.Result ended = ended(job, result);
+    boolean successful = ended == MirrorListStatus.Result.Succeeded;
+    boolean waits = ended == MirrorListStatus.Result.AwaitingApproval;
     String message = result.map(ListStatus::tell).orElse("");
-    boolean waits = result.map(Termination::isAwaitingApproval).orElse(false);
     if (waits) {
       conditions.set(
           AWAITING_APPROVAL,
           true,
           AWAITING_APPROVAL,
           message + "; approve it: kubectl mirror approve, or the annotation " + Api.APPROVE);
-      conditions.progressing(AWAITING_APPROVAL, message);
-      conditions.set(Conditions.RECONCILING, false, AWAITING_APPROVAL, message);
       repeat(SYNCED);
-    } else if (result.isPresent()) {
+    } else {
       conditions.set(AWAITING_APPROVAL, false, "NotWaiting", "no plan waits for approval");
-    } else {
-      repeat(AWAITING_APPROVAL);
-    }
-    if (waits) {
-      // Told above.
-    } else if (successful) {
-      conditions.ready("Synced", message.isEmpty() ? "everything is in the mirror" : message);
-      conditions.set(SYNCED, true, "Synced", message.isEmpty() ? "done" : message);
-    } else {
-      String reason = result.map(Termination::leadingReason).orElse("Internal");
-      if (message.isEmpty()) {
-        message =
-            "Job "
-                + name
-                + " failed and left no report: "
-                + SyncRuns.failure(job).orElse("unknown cause")
-                + "; see its pod's log";
+      if (successful) {
+        conditions.set(
+            SYNCED, true, "Synced", message.isEmpty() ? "everything is in the mirror" : message);
+      } else {
+        if (message.isEmpty()) {
+          message =
+              "Job "
+                  + name
+                  + " failed and left no report: "
+                  + SyncRuns.failure(job).orElse("unknown cause")
+                  + "; see its pod's log";
+        }
+        String reason = result.map(Termination::leadingReason).orElse("Internal");
+        conditions.set(SYNCED, false, reason, message);
       }
-      conditions.progressing(reason, message);
-      conditions.set(Conditions.RECONCILING, false, reason, message);
-      conditions.set(SYNCED, false, reason, message);
     }
+    conclude();
     result.ifPresent(
         r ->
             conditions.set(
@@ -258,11 +323,7 @@ final class ListStatus {
                 job,
                 result,
                 at,
-                waits
-                    ? MirrorListStatus.Result.AwaitingApproval
-                    : successful
-                        ? MirrorListStatus.Result.Succeeded
-                        : MirrorListStatus.Result.Failed,
+                ended,
                 waits || successful ? null : conditions.reason(Conditions.READY)),
             keep);
     MirrorListStatus told =
@@ -378,6 +439,48 @@ final class ListStatus {
       summary.sparseRefused().ifPresent(told -> text.append("; ").append(told));
     }
     return text.toString();
+  }
+
+  /** The three of every kind, as they follow from what was told of the last run. */
+  private void conclude() {
+    conditions
+        .now(AWAITING_APPROVAL)
+        .filter(Condition::holds)
+        .or(() -> conditions.now(SYNCED))
+        .ifPresent(
+            c -> {
+              if (c.type().equals(SYNCED) && c.holds()) {
+                conditions.ready(c.reason(), c.message());
+              } else {
+                conditions.progressing(c.reason(), c.message());
+                conditions.set(Conditions.RECONCILING, false, c.reason(), c.message());
+              }
+            });
+  }
+
+  /** What stands while nothing runs. */
+  private MirrorListStatus idle() {
+    return new MirrorListStatus(
+        old.observedGeneration(),
+        old.lastHandledReconcileAt(),
+        old.conditions(),
+        old.images(),
+        old.size(),
+        old.plan(),
+        null,
+        old.summary(),
+        old.failures(),
+        old.sources(),
+        old.lastSyncTime(),
+        old.lastSuccessfulTime(),
+        old.nextSyncTime(),
+        old.job(),
+        old.reportRef(),
+        old.lockRef(),
+        old.shards(),
+        old.history(),
+        old.syncedHash(),
+        old.bundle());
   }
 
   /** Conditions that a state does not touch stay as they are. */

@@ -1,15 +1,21 @@
 package io.kubic.mirrors.controller.list;
 
+import io.fabric8.kubernetes.api.model.ContainerStatus;
+import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.kubic.mirrors.controller.support.Jobs;
+import io.kubic.mirrors.sync.Termination;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
-/** The Jobs of one list, newest first, and what their conditions say. */
+/** The Jobs of one list, newest first, and what they and their pods say. */
 record SyncRuns(List<Job> newestFirst) {
+  private static final Comparator<Pod> CREATED =
+      Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp());
 
   static SyncRuns of(Collection<Job> jobs) {
     return new SyncRuns(
@@ -46,5 +52,44 @@ record SyncRuns(List<Job> newestFirst) {
   /** The message of the Failed condition. */
   static Optional<String> failure(Job job) {
     return Jobs.failure(job);
+  }
+
+  /** The empty text where there is none. */
+  static String annotation(Job job, String name) {
+    return job.getMetadata().getAnnotations() == null
+        ? ""
+        : job.getMetadata().getAnnotations().getOrDefault(name, "");
+  }
+
+  /** The newest pod of a Job, or of each of its parts in their order; empty until all are there. */
+  static List<Pod> newest(Job job, List<Pod> pods) {
+    return ShardedJob.is(job)
+        ? ShardedJob.newest(job, pods)
+        : pods.stream().max(CREATED).map(List::of).orElse(List.of());
+  }
+
+  /**
+   * What the newest pod of the Job, or of each of its parts, wrote when it ended. Of a Job that
+   * succeeded only pods that did count: the newest may be gone, and an older one had failed.
+   */
+  static Optional<Termination> result(Job job, List<Pod> pods) {
+    List<Pod> count =
+        succeeded(job)
+            ? pods.stream().filter(pod -> "Succeeded".equals(pod.getStatus().getPhase())).toList()
+            : pods;
+    return ShardedJob.is(job)
+        ? ShardedJob.result(job, count, SyncRuns::told)
+        : count.stream().max(CREATED).flatMap(SyncRuns::told);
+  }
+
+  private static Optional<Termination> told(Pod pod) {
+    return pod.getStatus().getContainerStatuses().stream()
+        .filter(container -> container.getName().equals("sync"))
+        .map(ContainerStatus::getState)
+        .filter(state -> state.getTerminated() != null)
+        .map(state -> state.getTerminated().getMessage())
+        .filter(Objects::nonNull)
+        .findFirst()
+        .flatMap(Termination::parse);
   }
 }

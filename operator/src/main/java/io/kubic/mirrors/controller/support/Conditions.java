@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 
@@ -75,6 +76,11 @@ public final class Conditions {
   public boolean was(String type) {
     Condition before = old.get(type);
     return before != null && before.holds();
+  }
+
+  /** The condition that was set. */
+  public Optional<Condition> now(String type) {
+    return Optional.ofNullable(now.get(type));
   }
 
   /** The reason of a condition that was set. */

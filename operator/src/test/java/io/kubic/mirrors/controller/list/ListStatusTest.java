@@ -145,6 +145,39 @@ class ListStatusTest {
     assertThat(finished(list, done(0, "")).progress()).isNull();
   }
 
+  @Test
+  void whatTheRegistryLostSinceOrAPlanThatWaitsIsNotThere() {
+    MirrorList list = list("");
+    Job good =
+        new JobBuilder(job("one"))
+            .editStatus()
+            .addNewCondition()
+            .withType("Complete")
+            .withStatus("True")
+            .endCondition()
+            .endStatus()
+            .build();
+    list.setStatus(
+        new ListStatus(list, CLOCK)
+            .finished(good, Optional.of(done(0, "")), NOW, "spec", "", Optional.empty()));
+    assertThat(new ListStatus(list, CLOCK).holds("spec", null)).isTrue();
+    assertThat(new ListStatus(list, CLOCK).holds("another", null)).isFalse();
+    assertThat(new ListStatus(list, CLOCK).holds("spec", NOW.minusSeconds(1))).isTrue();
+    assertThat(new ListStatus(list, CLOCK).holds("spec", NOW.plusSeconds(1))).isFalse();
+    list.setStatus(new ListStatus(list, CLOCK).suspended());
+    MirrorListStatus held = new ListStatus(list, CLOCK).held("RegistryUpkeep", "waits", true);
+    assertThat(condition(held, "Ready").reason()).isEqualTo("Synced");
+    assertThat(condition(held, "Stalled").holds()).as("it is suspended no longer").isFalse();
+    held = new ListStatus(list, CLOCK).held("RegistryUpkeep", "waits", false);
+    assertThat(condition(held, "Ready").holds()).as("of another list").isFalse();
+    Termination waits = PLANNED.failed(Termination.AWAITING_APPROVAL, "plan " + HASH);
+    list.setStatus(
+        new ListStatus(list, CLOCK)
+            .finished(job("two"), Optional.of(waits), NOW, "more", "", Optional.empty()));
+    assertThat(condition(list.getStatus(), "Synced").holds()).isTrue();
+    assertThat(new ListStatus(list, CLOCK).holds("more", null)).isFalse();
+  }
+
   private static Termination done(int drifted, String reason) {
     return new Termination(
         HASH,

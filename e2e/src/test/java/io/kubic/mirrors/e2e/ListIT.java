@@ -513,6 +513,21 @@ class ListIT {
     assertThat(world.list().getStatus().nextSyncTime()).as("no retry").isNull();
   }
 
+  @Test
+  void aDryRunIsNoSync() throws Exception {
+    image("app/one", "1", "one");
+    apply("dryRun: true");
+    world.work();
+    MirrorListStatus status =
+        world.await("it has run", s -> ListWorld.condition(s, "Synced").equals("False DryRun"));
+    assertThat(ListWorld.condition(status, "Ready")).isEqualTo("False DryRun");
+    assertThat(status.lastSuccessfulTime()).isNull();
+    assertThat(status.plan().images()).isOne();
+    assertThat(status.nextSyncTime()).as("it is nothing to be tried again").isNull();
+    assertThat(there("app/one", "1")).isEmpty();
+    world.assertIdle();
+  }
+
   /** Times in a status are whole seconds: what comes in the same one is not later. */
   private static void aSecondPasses() throws InterruptedException {
     Thread.sleep(2000);

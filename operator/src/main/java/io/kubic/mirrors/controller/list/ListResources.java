@@ -37,6 +37,9 @@ final class ListResources {
   /** On a Job: value of the reconcile-at annotation that it answers. */
   static final String REQUEST = "mirrors.kubic.io/request";
 
+  /** On a Job that only plans: {@code true}. */
+  static final String DRY_RUN = "mirrors.kubic.io/dry-run";
+
   /** Where a lock out of a ConfigMap is found by a Job. */
   private static final String LOCK = "/etc/mirror/lock";
 
@@ -164,6 +167,9 @@ final class ListResources {
     meta.setAnnotations(
         new TreeMap<>(
             Map.of(SPEC_HASH, specHash, REQUEST, request, "mirrors.kubic.io/why", trigger.why())));
+    if (model.spec().dryRun()) {
+      meta.getAnnotations().put(DRY_RUN, "true");
+    }
     return new JobBuilder()
         .withMetadata(meta)
         .withNewSpec()

@@ -23,6 +23,9 @@ final class ListStatus {
   static final String DISCOVERY_COMPLETE = "DiscoveryComplete";
   static final String AWAITING_APPROVAL = "AwaitingApproval";
 
+  /** Why a list is not synced whose run only planned. */
+  private static final String DRY_RUN = "DryRun";
+
   static final String DRIFTED = "Drifted";
   static final String RATE_LIMITED = Reason.RateLimited.name();
   static final String TARGET_FULL = Reason.TargetFull.name();
@@ -270,6 +273,7 @@ final class ListStatus {
     MirrorListStatus.Result ended = ended(job, result);
     boolean successful = ended == MirrorListStatus.Result.Succeeded;
     boolean waits = ended == MirrorListStatus.Result.AwaitingApproval;
+    boolean dry = SyncRuns.isDry(job);
     String message = result.map(ListStatus::tell).orElse("");
     if (waits) {
       conditions.set(
@@ -280,7 +284,10 @@ final class ListStatus {
       repeat(SYNCED);
     } else {
       conditions.set(AWAITING_APPROVAL, false, "NotWaiting", "no plan waits for approval");
-      if (successful) {
+      if (successful && dry) {
+        conditions.set(
+            SYNCED, false, DRY_RUN, "nothing was copied, since spec.dryRun is true: " + message);
+      } else if (successful) {
         conditions.set(
             SYNCED, true, "Synced", message.isEmpty() ? "everything is in the mirror" : message);
       } else {
@@ -339,7 +346,7 @@ final class ListStatus {
             r == null ? List.of() : RunRecord.failures(r, sources, shards, history),
             sources,
             at.toString(),
-            successful ? at.toString() : old.lastSuccessfulTime(),
+            successful && !dry ? at.toString() : old.lastSuccessfulTime(),
             null,
             name,
             r == null || r.reportRef() == null ? old.reportRef() : r.reportRef(),

@@ -54,6 +54,11 @@ record SyncRuns(List<Job> newestFirst) {
     return Jobs.failure(job);
   }
 
+  /** Whether it only plans. */
+  static boolean isDry(Job job) {
+    return "true".equals(annotation(job, ListResources.DRY_RUN));
+  }
+
   /** The empty text where there is none. */
   static String annotation(Job job, String name) {
     return job.getMetadata().getAnnotations() == null

@@ -181,6 +181,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
     if (latest.isPresent() && !SyncRuns.finished(latest.get())) {
       Job job = latest.get();
       List<Pod> pods = pods(context, job);
+      if (SyncRuns.isOutdated(job, pods, list.getMetadata().getGeneration(), now)) {
+        applier.delete(job);
+      }
       JobLog log = new JobLog(context.getClient());
       List<Pod> newest = SyncRuns.newest(job, pods);
       boolean known = status.knowsPlanOf(job);
@@ -262,7 +265,10 @@ public final class ListReconciler implements Reconciler<MirrorList> {
             wanted, Objects.requireNonNull(configMaps).get(ResourceID.fromResource(wanted)));
         Job job =
             ShardedJob.of(
-                ListResources.job(model, trigger.get(), specHash, request, recheck(context, list)),
+                ListResources.noted(
+                    ListResources.job(
+                        model, trigger.get(), specHash, request, recheck(context, list)),
+                    list.getMetadata().getGeneration()),
                 shards(list.getSpec()));
         if (InUse.isNeeded(list.getSpec())) {
           ConfigMap inUse = InUse.configMap(model, RunningImages.digests(context.getClient()));

@@ -40,6 +40,9 @@ final class ListResources {
   /** On a Job that only plans: {@code true}. */
   static final String DRY_RUN = "mirrors.kubic.io/dry-run";
 
+  /** On a Job: generation of the list that it was made for. */
+  static final String GENERATION = "mirrors.kubic.io/generation";
+
   /** Where a lock out of a ConfigMap is found by a Job. */
   private static final String LOCK = "/etc/mirror/lock";
 
@@ -240,6 +243,19 @@ final class ListResources {
         .endSpec()
         .endTemplate()
         .endSpec()
+        .build();
+  }
+
+  /**
+   * The Job with what the next look at it wants to know.
+   *
+   * @param generation of the list that it is made for
+   */
+  static Job noted(Job job, long generation) {
+    return new JobBuilder(job)
+        .editMetadata()
+        .addToAnnotations(GENERATION, Long.toString(generation))
+        .endMetadata()
         .build();
   }
 

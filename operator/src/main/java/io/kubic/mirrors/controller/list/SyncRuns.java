@@ -5,6 +5,7 @@ import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.kubic.mirrors.controller.support.Jobs;
 import io.kubic.mirrors.sync.Termination;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Comparator;
@@ -16,6 +17,9 @@ import java.util.Optional;
 record SyncRuns(List<Job> newestFirst) {
   private static final Comparator<Pod> CREATED =
       Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp());
+
+  /** How long pods of a Job may take to begin before the Job makes way for what a list says now. */
+  private static final Duration PATIENCE = Duration.ofMinutes(1);
 
   static SyncRuns of(Collection<Job> jobs) {
     return new SyncRuns(
@@ -96,5 +100,21 @@ record SyncRuns(List<Job> newestFirst) {
         .filter(Objects::nonNull)
         .findFirst()
         .flatMap(Termination::parse);
+  }
+
+  /**
+   * Whether a Job shall make way: its list changed, and none of its pods has begun in a while, as
+   * where a Secret is missing or no node fits.
+   *
+   * @param generation of the list now
+   */
+  static boolean isOutdated(Job job, List<Pod> pods, long generation, Instant now) {
+    String made = annotation(job, ListResources.GENERATION);
+    return !made.isEmpty()
+        && !made.equals(Long.toString(generation))
+        && pods.stream()
+            .allMatch(
+                pod -> pod.getStatus() == null || "Pending".equals(pod.getStatus().getPhase()))
+        && Instant.parse(job.getMetadata().getCreationTimestamp()).plus(PATIENCE).isBefore(now);
   }
 }

@@ -11,6 +11,7 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListStatus;
 import io.kubic.mirrors.sync.Termination;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class SyncRunsTest {
@@ -21,6 +22,7 @@ class SyncRunsTest {
         .withNewMetadata()
         .withName("run")
         .withCreationTimestamp(NOON.toString())
+        .withAnnotations(Map.of(ListResources.GENERATION, "1"))
         .endMetadata()
         .withNewSpec()
         .endSpec()
@@ -70,5 +72,21 @@ class SyncRunsTest {
     assertThat(SyncRuns.result(job, List.of(pod(1, "Failed", "Cancelled")))).isEmpty();
     assertThat(ListStatus.ended(job, SyncRuns.result(job, List.of(pod(1, "Failed", "Cancelled")))))
         .isEqualTo(MirrorListStatus.Result.Succeeded);
+  }
+
+  @Test
+  void aJobThatCannotBeginMakesWayForAChangedList() {
+    Job job = job("Suspended");
+    Instant later = NOON.plusSeconds(61);
+    Pod waits = pod(1, "Pending", "");
+    assertThat(SyncRuns.isOutdated(job, List.of(waits), 2, later)).isTrue();
+    assertThat(SyncRuns.isOutdated(job, List.of(), 2, later)).as("a quota lets none in").isTrue();
+    assertThat(SyncRuns.isOutdated(job, List.of(waits), 1, later)).as("not changed").isFalse();
+    assertThat(SyncRuns.isOutdated(job, List.of(waits), 2, NOON.plusSeconds(59))).isFalse();
+    assertThat(SyncRuns.isOutdated(job, List.of(waits, pod(2, "Running", "")), 2, later))
+        .as("a part of it runs")
+        .isFalse();
+    job.getMetadata().setAnnotations(Map.of());
+    assertThat(SyncRuns.isOutdated(job, List.of(waits), 2, later)).as("of before").isFalse();
   }
 }

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -230,7 +231,7 @@ class ListIT {
         .doesNotContain("--recheck");
 
     aSecondPasses();
-    world.registryStatus("{\"scrub\": {\"corruptAt\": \"" + java.time.Instant.now() + "\"}}");
+    world.registryStatus("{\"scrub\": {\"corruptAt\": \"" + Instant.now() + "\"}}");
     Job second = world.work();
     assertThat(second.getSpec().getTemplate().getSpec().getContainers().getFirst().getArgs())
         .as("a list on demand runs by itself and looks at every blob")
@@ -239,7 +240,7 @@ class ListIT {
 
     aSecondPasses();
     world.registryStatus(
-        "{\"storage\": {\"content\": false, \"lostAt\": \"" + java.time.Instant.now() + "\"}}");
+        "{\"storage\": {\"content\": false, \"lostAt\": \"" + Instant.now() + "\"}}");
     Job third = world.work();
     assertThat(third.getMetadata().getAnnotations().get("mirrors.kubic.io/why"))
         .isEqualTo("the registry lost content");
@@ -526,6 +527,28 @@ class ListIT {
     assertThat(status.nextSyncTime()).as("it is nothing to be tried again").isNull();
     assertThat(there("app/one", "1")).isEmpty();
     world.assertIdle();
+  }
+
+  @Test
+  void whatFailsAgainIsTriedLessOftenAlsoWhereOneJobIsKept() throws Exception {
+    image("app/one", "1", "one");
+    String yaml =
+        yaml("historyLimit: 1")
+            .replace("repositories: {include: [\"^app\"]}", "images: [\"app/one:gone\"]");
+    world.apply(yaml);
+    for (int minutes : List.of(5, 10, 20)) {
+      world.work();
+      world.await("it has failed", s -> s.nextSyncTime() != null);
+      world.assertIdle();
+      MirrorListStatus status = world.list().getStatus();
+      assertThat(ListWorld.condition(status, "Ready")).isEqualTo("False NotFound");
+      assertThat(
+              Duration.between(
+                  Instant.parse(status.lastSyncTime()), Instant.parse(status.nextSyncTime())))
+          .isEqualTo(Duration.ofMinutes(minutes));
+      assertThat(world.kubectlMirror("sync-now", "list").code()).isZero();
+      world.await("it runs", s -> s.nextSyncTime() == null);
+    }
   }
 
   /** Times in a status are whole seconds: what comes in the same one is not later. */

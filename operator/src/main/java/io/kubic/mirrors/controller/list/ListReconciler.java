@@ -268,6 +268,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
                 ListResources.noted(
                     ListResources.job(
                         model, trigger.get(), specHash, request, recheck(context, list)),
+                    last == null || last.successful() ? 0 : last.failures(),
                     list.getMetadata().getGeneration()),
                 shards(list.getSpec()));
         if (InUse.isNeeded(list.getSpec())) {
@@ -341,7 +342,7 @@ public final class ListReconciler implements Reconciler<MirrorList> {
           made,
           SyncRuns.finishedAt(job).orElse(made),
           successful,
-          Math.max(1, known.failures()),
+          Math.max(known.failures(), SyncRuns.failuresBefore(job) + 1),
           SyncRuns.annotation(job, ListResources.SPEC_HASH),
           SyncRuns.annotation(job, ListResources.REQUEST));
     }

@@ -40,6 +40,9 @@ final class ListResources {
   /** On a Job that only plans: {@code true}. */
   static final String DRY_RUN = "mirrors.kubic.io/dry-run";
 
+  /** On a Job: how many runs in a row failed before it. */
+  static final String FAILURES = "mirrors.kubic.io/failures";
+
   /** On a Job: generation of the list that it was made for. */
   static final String GENERATION = "mirrors.kubic.io/generation";
 
@@ -249,11 +252,13 @@ final class ListResources {
   /**
    * The Job with what the next look at it wants to know.
    *
+   * @param failures how many runs in a row failed before it
    * @param generation of the list that it is made for
    */
-  static Job noted(Job job, long generation) {
+  static Job noted(Job job, int failures, long generation) {
     return new JobBuilder(job)
         .editMetadata()
+        .addToAnnotations(FAILURES, Integer.toString(failures))
         .addToAnnotations(GENERATION, Long.toString(generation))
         .endMetadata()
         .build();

@@ -70,6 +70,15 @@ record SyncRuns(List<Job> newestFirst) {
         : job.getMetadata().getAnnotations().getOrDefault(name, "");
   }
 
+  /** How many runs in a row failed before this one. */
+  static int failuresBefore(Job job) {
+    try {
+      return Integer.parseInt(annotation(job, ListResources.FAILURES));
+    } catch (NumberFormatException e) {
+      return 0; // A Job of before.
+    }
+  }
+
   /** The newest pod of a Job, or of each of its parts in their order; empty until all are there. */
   static List<Pod> newest(Job job, List<Pod> pods) {
     return ShardedJob.is(job)

@@ -551,6 +551,23 @@ class ListIT {
     }
   }
 
+  @Test
+  void aListWhoseJobIsRefusedSaysSo() throws Exception {
+    image("app/one", "1", "one");
+    apply("");
+    world.work();
+    world.await("it is copied", ListIT::synced);
+    apply(
+        "blockedImages: [nothing]\njobTemplate: {resources: {requests: {cpu: 2}, limits: {cpu: 1}}}");
+    MirrorListStatus status =
+        world.await(
+            "it says why", s -> ListWorld.condition(s, "Ready").equals("False ApiServerRefused"));
+    assertThat(status.conditions().toString()).contains("must be less than or equal to cpu limit");
+    apply("blockedImages: [nothing]");
+    world.work();
+    world.await("it is copied", ListIT::synced);
+  }
+
   /** Times in a status are whole seconds: what comes in the same one is not later. */
   private static void aSecondPasses() throws InterruptedException {
     Thread.sleep(2000);

@@ -3,6 +3,7 @@ package io.kubic.mirrors.controller.list;
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.javaoperatorsdk.operator.api.config.informer.Informer;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
@@ -294,7 +295,19 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   @Override
   public ErrorStatusUpdateControl<MirrorList> updateErrorStatus(
       MirrorList list, Context<MirrorList> context, Exception e) {
-    return ErrorStatusUpdateControl.noStatusUpdate();
+    if (!(e instanceof KubernetesClientException refused) || refused.getStatus() == null) {
+      return ErrorStatusUpdateControl.noStatusUpdate();
+    }
+    ListStatus status = new ListStatus(list, clock);
+    MirrorListStatus told =
+        status.held(
+            "ApiServerRefused",
+            String.valueOf(refused.getStatus().getMessage()),
+            status.holds(ListResources.specHash(list), lost(context, list)));
+    if (told.equals(ListStatus.comparable(list.getStatus()))) {
+      return ErrorStatusUpdateControl.noStatusUpdate();
+    }
+    return ErrorStatusUpdateControl.patchStatus(StatusPatch.of(list, MirrorList::new, told));
   }
 
   /** Whether the receipt of an import is where it should be. */

@@ -26,6 +26,11 @@ public final class StatusPatch {
     if (next.equals(present)) {
       return UpdateControl.<R>noUpdate().rescheduleAfter(again);
     }
+    return UpdateControl.patchStatus(of(resource, empty, next)).rescheduleAfter(again);
+  }
+
+  /** The patch itself. */
+  public static <S, R extends CustomResource<?, S>> R of(R resource, Supplier<R> empty, S next) {
     R patch = empty.get();
     patch.setMetadata(
         new ObjectMetaBuilder()
@@ -33,6 +38,6 @@ public final class StatusPatch {
             .withNamespace(resource.getMetadata().getNamespace())
             .build());
     patch.setStatus(next);
-    return UpdateControl.patchStatus(patch).rescheduleAfter(again);
+    return patch;
   }
 }

@@ -76,6 +76,11 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   /** How long to wait before looking again for a Secret that a source names. */
   private static final Duration UNTIL_SECRET = Duration.ofMinutes(1);
 
+  /**
+   * Answers of the API server that will not be others a moment later: a quota, a policy, a field.
+   */
+  private static final Set<Integer> REFUSALS = Set.of(400, 403, 413, 422);
+
   /** The label of the Jobs of a registry's upkeep. */
   private static final String UPKEEP = "mirror-upkeep";
 
@@ -295,7 +300,9 @@ public final class ListReconciler implements Reconciler<MirrorList> {
   @Override
   public ErrorStatusUpdateControl<MirrorList> updateErrorStatus(
       MirrorList list, Context<MirrorList> context, Exception e) {
-    if (!(e instanceof KubernetesClientException refused) || refused.getStatus() == null) {
+    if (!(e instanceof KubernetesClientException refused)
+        || refused.getStatus() == null
+        || !REFUSALS.contains(refused.getCode())) {
       return ErrorStatusUpdateControl.noStatusUpdate();
     }
     ListStatus status = new ListStatus(list, clock);

@@ -6,9 +6,11 @@ import io.kubic.mirrors.oci.Digest;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -112,6 +114,20 @@ public record Plan(
       return Objects.requireNonNull(digest);
     }
 
+    /** Of the same image when it cannot be carried out. */
+    Item failing() {
+      return new Item(
+          source,
+          target,
+          digest,
+          mediaType,
+          platforms,
+          bytes,
+          bytesToTransfer,
+          Action.Fail,
+          referrer);
+    }
+
     Item withBytes(long size) {
       return new Item(
           source, target, digest, mediaType, platforms, size, bytesToTransfer, action, referrer);
@@ -200,19 +216,35 @@ public record Plan(
   }
 
   /**
-   * The plan with what the ledger knows.
+   * The plan with what the ledgers know.
    *
    * @param sizes of images that are there already, by target
+   * @param taken failures of images whose tags other lists have; their bytes stay in the sum, since
+   *     images after them may need the same blobs
    * @param prune what is not selected any more
    */
-  Plan completed(Map<String, Long> sizes, List<Item> prune, List<Selection.Problem> more) {
-    List<Item> all = new ArrayList<>();
-    for (Item item : images) {
-      all.add(item.withBytes(sizes.getOrDefault(item.target(), item.bytes())));
-    }
+  Plan completed(
+      Map<String, Long> sizes,
+      List<Outcome> taken,
+      List<Item> prune,
+      List<Selection.Problem> more) {
     List<Selection.Problem> told = new ArrayList<>(problems);
     told.addAll(more);
-    return of(target, all, told, complete).withPruned(prune);
+    Set<String> lost = new HashSet<>();
+    for (Outcome outcome : taken) {
+      lost.add(outcome.target());
+      told.add(
+          new Selection.Problem(
+              outcome.source(),
+              Objects.requireNonNull(outcome.reason()),
+              String.valueOf(outcome.message())));
+    }
+    List<Item> all = new ArrayList<>();
+    for (Item item : images) {
+      Item known = item.withBytes(sizes.getOrDefault(item.target(), item.bytes()));
+      all.add(lost.contains(item.target()) ? known.failing() : known);
+    }
+    return of(target, all, told, complete && taken.isEmpty()).withPruned(prune);
   }
 
   /** The plan in its short form, for the termination message. */

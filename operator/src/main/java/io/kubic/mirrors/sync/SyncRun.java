@@ -151,8 +151,10 @@ public final class SyncRun {
       known.cancel(true);
     }
     List<Copier.Work> work = new ArrayList<>();
+    List<Outcome> taken = new ArrayList<>();
+    disentangle(result.work(), view, work, taken);
     List<Outcome> settled = new ArrayList<>(result.settled());
-    disentangle(result.work(), view, work, settled);
+    settled.addAll(taken);
     Set<String> selected = selected(result.plan(), settled, work);
     selected.addAll(attached(view.own(), result.doubts()));
     Prune prune =
@@ -179,7 +181,7 @@ public final class SyncRun {
         selection,
         view,
         new Planner.Result(
-            result.plan().completed(sizes(result.plan(), view), candidates, view.problems()),
+            result.plan().completed(sizes(result.plan(), view), taken, candidates, view.problems()),
             work,
             settled,
             result.images(),

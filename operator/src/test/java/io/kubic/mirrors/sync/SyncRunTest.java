@@ -753,6 +753,30 @@ class SyncRunTest {
   }
 
   @Test
+  void aPlanSaysWhatAnotherListHas() {
+    Manifest one = source.image("a", null, "one");
+    Manifest two = source.image("a", null, "two");
+    sync("", "a:1@" + one.digest());
+    list = "ns.b";
+    source.image("a", "2", "three");
+    sync("", "a:1@" + two.digest(), "a:2");
+    assertThat(plan.images())
+        .extracting(Plan.Item::target, Plan.Item::action)
+        .containsExactly(
+            tuple("mirror.local/" + AT + "a:1", Plan.Action.Fail),
+            tuple("mirror.local/" + AT + "a:2", Plan.Action.Copy));
+    assertThat(plan.totals().copy()).isEqualTo(1);
+    assertThat(plan.problems())
+        .singleElement()
+        .satisfies(
+            problem -> {
+              assertThat(problem.reason()).isEqualTo(Reason.Conflict);
+              assertThat(problem.message()).contains("belongs to the list ns.a");
+            });
+    assertThat(plan.complete()).isFalse();
+  }
+
+  @Test
   void twoListsThatFollowOneTagDoNotDiffer() {
     source.image("a", "1", "old");
     sync("", "a:1");

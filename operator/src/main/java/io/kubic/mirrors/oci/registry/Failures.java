@@ -147,7 +147,8 @@ final class Failures {
     String said =
         status == 407
             ? "the proxy" + PROXY_LOGIN
-            : "the registry answered " + status + (detail.isEmpty() ? "" : ": " + detail);
+            : "the registry answered " + status + (detail.isEmpty() ? "" : ": " + Shown.of(detail));
+    // All of it: a path may stand before what went wrong with it.
     String lower = detail.toLowerCase(Locale.ROOT);
     // Of requests there are quotas too.
     boolean full =
@@ -205,7 +206,7 @@ final class Failures {
     }
   }
 
-  /** The error list of the OCI distribution specification as one line; empty for other bodies. */
+  /** The error list of the OCI distribution specification, as it is; empty for other bodies. */
   private static String detail(Response response) {
     byte[] body;
     try {
@@ -229,7 +230,7 @@ final class Failures {
               .append(more.isEmpty() ? "" : " (" + more + ")");
         }
       }
-      return Shown.of(Reflection.hidden(line.toString(), response.request()));
+      return Reflection.hidden(line.toString(), response.request()).strip();
     } catch (JsonProcessingException e) {
       return "";
     } catch (IOException e) {

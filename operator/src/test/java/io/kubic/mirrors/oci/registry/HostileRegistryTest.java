@@ -1051,6 +1051,18 @@ class HostileRegistryTest {
                     "",
                     "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"write: no space left on device\"}]}"));
     target(
+        "upload: no space left, behind a long path",
+        "TargetFull",
+        x ->
+            x.is("PUT", "/v2/registry.test/app/blobs")
+                && x.respond(
+                    500,
+                    "",
+                    "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"unknown error\",\"detail\":"
+                        + "\"filesystem: write /var/lib/registry/"
+                        + "directory/".repeat(20)
+                        + "data: no space left on device\"}]}"));
+    target(
         "upload: too large for it",
         "TooLarge",
         x -> x.is("PUT", "/v2/registry.test/app/blobs") && x.respond(413, "", ""));

@@ -184,7 +184,13 @@ final class ConnectionOptions implements AutoCloseable {
     requireRegistry(source.registry());
     Connection connection = Connection.to(source.registry());
     if (!source.endpoints().isEmpty()) {
-      connection = connection.withEndpoints(source.endpoints().stream().map(URI::create).toList());
+      Connection plain = connection;
+      connection =
+          valid(
+              "spec.sources: " + source.registry() + ": endpoints",
+              () ->
+                  plain.withEndpoints(
+                      source.endpoints().stream().map(ConnectionOptions::endpoint).toList()));
     } else if (source.tls().plainHTTP()) {
       connection = connection.withPlainHttp();
     }
@@ -221,6 +227,15 @@ final class ConnectionOptions implements AutoCloseable {
         .withRetry(retry(retry))
         .withLimits(
             limits(concurrency().orElse(limits.maxConcurrent()), limits, source).shared(processes));
+  }
+
+  /** What is wrong with it may be a password in it, which is not shown. */
+  private static URI endpoint(String url) {
+    try {
+      return URI.create(url);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("an endpoint is no URL of the form https://host[:port]");
+    }
   }
 
   private static Retry retry(MirrorListSpec.Retry retry) {
@@ -264,9 +279,14 @@ final class ConnectionOptions implements AutoCloseable {
     if (source.proxy() == null) {
       return proxies();
     }
+    String url = source.proxy().url();
+    if (url == null) {
+      throw new InvalidSpecException(
+          "spec.sources: " + source.registry() + ": proxy.url", "is missing");
+    }
     Proxies.Server server;
     try {
-      server = Proxies.Server.parse(source.proxy().url());
+      server = Proxies.Server.parse(url);
     } catch (IllegalArgumentException e) {
       throw new CommandException(ExitCode.USAGE, source.registry() + ": " + e.getMessage());
     }

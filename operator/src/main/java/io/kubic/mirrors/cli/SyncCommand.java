@@ -36,6 +36,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -137,11 +138,21 @@ final class SyncCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     CountDownLatch ended = new CountDownLatch(1);
+    AtomicBoolean stopped = new AtomicBoolean();
     Thread self = Thread.currentThread();
-    Thread stop = new Thread(() -> stop(self, ended), "sync-stop");
+    Thread stop = new Thread(() -> stop(self, stopped, ended), "sync-stop");
     Runtime.getRuntime().addShutdownHook(stop);
     try {
       return reported();
+    } catch (CommandException e) {
+      if (!stopped.get()) {
+        throw e;
+      }
+      // The process does not wait for whoever would tell it.
+      PrintWriter err = spec.commandLine().getErr();
+      err.println("error: " + e.getMessage());
+      err.flush();
+      return e.exitCode();
     } finally {
       ended.countDown();
       try {
@@ -153,7 +164,8 @@ final class SyncCommand implements Callable<Integer> {
   }
 
   /** A run that is told to stop still leaves its termination message. */
-  private static void stop(Thread run, CountDownLatch ended) {
+  private static void stop(Thread run, AtomicBoolean stopped, CountDownLatch ended) {
+    stopped.set(true);
     run.interrupt();
     try {
       var _ = ended.await(GRACE_SECONDS, TimeUnit.SECONDS);
@@ -264,7 +276,7 @@ final class SyncCommand implements Callable<Integer> {
               .termination(plan, planned.selection().sources(), done.reportRef())
               .withLock(done.lockRef())
               .withQuotas(clients.quotas()));
-      return exitCode(done.report(), planned.selection());
+      return exitCode(done.report());
     }
   }
 
@@ -351,14 +363,14 @@ final class SyncCommand implements Callable<Integer> {
     }
   }
 
-  private static int exitCode(Report report, Selection selection) {
+  private static int exitCode(Report report) {
     if (report.isSuccessful()) {
       return ExitCode.OK;
     }
     boolean nothing =
-        selection.images().isEmpty()
-            && !selection.problems().isEmpty()
-            && selection.problems().stream().allMatch(p -> p.reason().isUnavailable());
+        !report.images().isEmpty()
+            && report.images().stream()
+                .allMatch(image -> image.reason() != null && image.reason().isUnavailable());
     return nothing ? ExitCode.UNAVAILABLE : ExitCode.FAILED;
   }
 
@@ -381,7 +393,7 @@ final class SyncCommand implements Callable<Integer> {
     out.flush();
     Report report = Report.of(planned.settled(), 0, planned.selection());
     terminate(report.termination(plan, planned.selection().sources(), null));
-    return report.isSuccessful() ? ExitCode.OK : ExitCode.FAILED;
+    return exitCode(report);
   }
 
   private void show(SyncRun.Done done) {

@@ -1,5 +1,6 @@
 package io.kubic.mirrors.list;
 
+import io.fabric8.kubernetes.api.model.Quantity;
 import io.kubic.mirrors.api.v1alpha1.InvalidSpecException;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.oci.Listing;
@@ -24,6 +25,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A list's spec, compiled and proven readable; it turns what the sources offer into a {@link
@@ -75,10 +77,15 @@ public final class Selector {
   }
 
   /**
-   * @throws InvalidSpecException naming the field that cannot be read: a pattern, a range, a
-   *     literal image, a platform, or two sources of one registry with the same name
+   * @throws InvalidSpecException naming the field that cannot be read: no source, a pattern, a
+   *     range, a literal image, a platform, a number of bytes, or two sources of one registry with
+   *     the same name
    */
   public static Selector compile(MirrorListSpec spec) {
+    if (spec.sources().isEmpty()) {
+      throw new InvalidSpecException("spec.sources", "is empty; name at least one registry");
+    }
+    requireBytes(spec.guard().maxBytes());
     List<SourceRules> compiled = new ArrayList<>();
     Set<List<String>> keys = new HashSet<>();
     for (int i = 0; i < spec.sources().size(); i++) {
@@ -106,6 +113,18 @@ public final class Selector {
         compiled,
         PatternFilter.compileAll(spec.blockedImages(), "spec.blockedImages"),
         spec.guard().maxImages());
+  }
+
+  private static void requireBytes(@Nullable Quantity quantity) {
+    try {
+      if (quantity != null) {
+        Quantity.getAmountInBytes(quantity);
+      }
+    } catch (IllegalArgumentException e) {
+      throw new InvalidSpecException(
+          "spec.guard.maxBytes",
+          "'" + Shown.of(String.valueOf(quantity)) + "' is no quantity, as in 500Gi");
+    }
   }
 
   private static SourceRules compile(MirrorListSpec.Source source, String path) {

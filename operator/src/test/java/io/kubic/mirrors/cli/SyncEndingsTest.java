@@ -207,6 +207,9 @@ class SyncEndingsTest {
       assertThat(process.exitValue()).isNotZero();
       assertThat(log()).as(Files.readString(directory.resolve("out"))).exists();
       assertThat(told().leadingReason()).isEqualTo("Cancelled");
+      assertThat(Files.readString(directory.resolve("out")))
+          .contains("error: ")
+          .contains("stopped");
     } finally {
       process.destroyForcibly();
     }
@@ -219,6 +222,18 @@ class SyncEndingsTest {
     assertThat(told().successful()).isFalse();
     assertThat(told().leadingReason()).isEqualTo("Forbidden");
     assertThat(told().summary().failed()).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"GET /v2/up/a/tags/list,up/a", "GET /v2/up/a/manifests/1,up/a:1"})
+  void aRunThatIsLetInNowhereSaysSoHoweverItsImagesAreNamed(String refused, String image)
+      throws IOException {
+    special =
+        question -> question.replaceAll("\\?.*", "").equals(refused) ? status(401).build() : null;
+    Path list = list("", "\"" + image + "\"");
+    assertThat(sync(list)).as(written).isEqualTo(ExitCode.UNAVAILABLE);
+    assertThat(sync(list, "--dry-run")).as(written).isEqualTo(ExitCode.UNAVAILABLE);
+    assertThat(sync(list("", "\"" + image + "\", \"up/b:1\""))).isEqualTo(ExitCode.FAILED);
   }
 
   @Test
@@ -288,6 +303,36 @@ class SyncEndingsTest {
     Files.writeString(list, Files.readString(list) + "      limits: {timeout: 0s}\n");
     assertThat(sync(list)).as(written).isEqualTo(ExitCode.USAGE);
     assertThat(written).contains(host() + ": limits: ").doesNotContain("Exception");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "endpoints: ['https://user:word@a.example'] | an endpoint is no URL",
+        "endpoints: ['https://a b'] | an endpoint is no URL",
+        "proxy: {} | proxy.url: is missing",
+        "proxy: {url: 'https://a'} | the proxy is no URL",
+      })
+  void whatASourceSaysWronglyIsInvalidAndNoDefect(String more, String message) throws IOException {
+    Path list = list("", "\"up/a:1\"");
+    Files.writeString(list, Files.readString(list) + "      " + more + "\n");
+    assertThat(sync(list)).as(written).isEqualTo(ExitCode.USAGE);
+    assertThat(written).contains(message).doesNotContain("Exception", "word");
+  }
+
+  @Test
+  void aListOfNoSourceCopiesNothingAndSaysSo() throws IOException {
+    Path list = list("", "\"up/a:1\"");
+    Files.writeString(list, Files.readString(list).replaceFirst("(?s)sources:.*", "sources: []\n"));
+    assertThat(sync(list)).as(written).isEqualTo(ExitCode.USAGE);
+    assertThat(written).contains("spec.sources: is empty");
+  }
+
+  @Test
+  void aGuardThatIsNoNumberOfBytesIsInvalid() throws IOException {
+    assertThat(sync(list("guard: {maxBytes: 1zz}", "\"up/a:1\""))).isEqualTo(ExitCode.USAGE);
+    assertThat(written).contains("spec.guard.maxBytes: ").doesNotContain("Exception");
   }
 
   @Test

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
 import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
@@ -16,9 +17,11 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import io.fabric8.kubernetes.api.model.ObjectMeta;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Reads our kinds from YAML or JSON text, one or several documents, and writes them. Strict: an
@@ -34,6 +37,9 @@ public final class ResourceFile {
       PLAIN
           .copy()
           .registerModule(new SimpleModule().addDeserializer(ObjectMeta.class, new Metadata()));
+
+  /** How Jackson begins to tell of a field that is there twice. */
+  private static final String DUPLICATE = "Duplicate field '";
 
   private ResourceFile() {}
 
@@ -84,7 +90,7 @@ public final class ResourceFile {
       if (e.getCause() instanceof InvalidSpecException invalid) {
         throw invalid;
       }
-      throw new InvalidSpecException(name + ": " + path(e), firstLine(e));
+      throw new InvalidSpecException(name + ": " + path(e), problem(e));
     } catch (JsonProcessingException e) {
       throw new InvalidSpecException(
           name
@@ -154,6 +160,44 @@ public final class ResourceFile {
       }
     }
     return path.isEmpty() ? "document" : path.toString();
+  }
+
+  /** Without the names of our classes, which tell nothing to whoever wrote the file. */
+  private static String problem(JsonMappingException e) {
+    Class<?> wanted =
+        e instanceof MismatchedInputException mismatch ? mismatch.getTargetType() : null;
+    String message = firstLine(e);
+    int twice = message.indexOf(DUPLICATE);
+    if (twice >= 0) {
+      int start = twice + DUPLICATE.length();
+      int end = message.indexOf('\'', start);
+      return "'" + message.substring(start, end < 0 ? message.length() : end) + "' is there twice";
+    }
+    if (wanted == null) {
+      return message;
+    }
+    if (wanted.isEnum()) {
+      return "expected one of "
+          + Stream.of(wanted.getEnumConstants())
+              .map(String::valueOf)
+              .collect(Collectors.joining(", "));
+    }
+    if (wanted == Integer.class
+        || wanted == int.class
+        || wanted == Long.class
+        || wanted == long.class) {
+      return "expected a whole number";
+    }
+    if (wanted == Boolean.class || wanted == boolean.class) {
+      return "expected true or false";
+    }
+    if (Collection.class.isAssignableFrom(wanted)) {
+      return "expected a list";
+    }
+    if (wanted == String.class) {
+      return "expected text";
+    }
+    return wanted.isRecord() || Map.class.isAssignableFrom(wanted) ? "expected fields" : message;
   }
 
   private static String firstLine(JsonProcessingException e) {

@@ -13,6 +13,8 @@ import java.time.Duration;
 import java.util.Iterator;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class ResourceFileTest {
   private static final ObjectMapper YAML = new ObjectMapper(new YAMLFactory());
@@ -63,6 +65,24 @@ class ResourceFileTest {
                     LIST.replace("repositories:", "repositoriez:"), "list.yaml", MirrorList.class))
         .isInstanceOf(InvalidSpecException.class)
         .hasMessageStartingWith("list.yaml: spec.sources[0].repositoriez: no such field");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "layout: Round | l.yaml: spec.layout: expected one of Scoped, Flat",
+        "retry: {limit: many} | l.yaml: spec.retry.limit: expected a whole number",
+        "suspend: perhaps | l.yaml: spec.suspend: expected true or false",
+        "blockedImages: a | l.yaml: spec.blockedImages: expected a list",
+        "retry: {limit: 1, limit: 2} | l.yaml: document: 'limit' is there twice",
+        "retry: often | l.yaml: spec.retry: expected fields",
+      })
+  void aValueOfAnotherTypeIsToldAsWhatIsExpectedThere(String line, String message) {
+    assertThatThrownBy(
+            () -> ResourceFile.read(LIST + "  " + line + "\n", "l.yaml", MirrorList.class))
+        .isInstanceOf(InvalidSpecException.class)
+        .hasMessage(message);
   }
 
   @Test

@@ -31,12 +31,46 @@ final class Holdings {
   /** Whether a place was found to hold a blob. */
   private final Map<String, Boolean> held = new ConcurrentHashMap<>();
 
-  /**
-   * What there is under an image's name.
-   *
-   * @param closure what it consists of, if that was asked for and all is there
-   */
-  record There(Descriptor descriptor, @Nullable Closure closure) {}
+  /** What there is under an image's name; for one thread. */
+  static final class There {
+    private final Descriptor descriptor;
+    private final @Nullable Closure closure;
+    private @Nullable Manifest manifest;
+
+    private There(Descriptor descriptor, @Nullable Closure closure, @Nullable Manifest manifest) {
+      this.descriptor = descriptor;
+      this.closure = closure;
+      this.manifest = manifest;
+    }
+
+    /** Of which no more is known, or needed. */
+    static There of(Descriptor descriptor) {
+      return new There(descriptor, null, null);
+    }
+
+    Descriptor descriptor() {
+      return descriptor;
+    }
+
+    /** What it consists of, if that was asked for and all is there. */
+    @Nullable Closure closure() {
+      return closure;
+    }
+  }
+
+  /** Its manifest, which is read once. */
+  Manifest manifest(String repository, There there) {
+    Manifest known = there.manifest;
+    if (known == null) {
+      known = target.manifest(repository, there.descriptor.digest().toString());
+      there.manifest = known;
+    }
+    return known;
+  }
+
+  ImageStore target() {
+    return target;
+  }
 
   /**
    * @param depth how much is looked at
@@ -74,20 +108,17 @@ final class Holdings {
    */
   @Nullable There find(String repository, String name, List<Platform> platforms) {
     if (depth != Planner.Depth.SIZES) {
-      return target
-          .resolve(repository, name)
-          .map(descriptor -> new There(descriptor, null))
-          .orElse(null);
+      return target.resolve(repository, name).map(There::of).orElse(null);
     }
     Manifest top = target.findManifest(repository, name).orElse(null);
     if (top == null) {
       return null;
     }
     try {
-      return new There(top.descriptor(), Closure.load(target, repository, top, platforms));
+      return new There(top.descriptor(), Closure.load(target, repository, top, platforms), top);
     } catch (RegistryException e) {
       if (e.reason() == Reason.NotFound) {
-        return new There(top.descriptor(), null);
+        return new There(top.descriptor(), null, top);
       }
       throw e;
     }
@@ -115,8 +146,7 @@ final class Holdings {
         || platforms.isEmpty() && !mayBePart.getAsBoolean()) {
       return true;
     }
-    Manifest index = target.manifest(repository, there.descriptor().digest().toString());
-    return holdsBelow(repository, index, platforms, new HashSet<>(), 0);
+    return holdsBelow(repository, manifest(repository, there), platforms, new HashSet<>(), 0);
   }
 
   /**

@@ -81,6 +81,15 @@ final class Ledgers {
       return tags;
     }
 
+    /** Whether the last run of this list saw a tag in the target with this digest, and a filter. */
+    boolean isFiltered(String repository, String tag, Digest digest) {
+      Ledger.Entry mine = own.entries().get(repository + ":" + tag);
+      return mine != null
+          && mine.isSelected()
+          && mine.seen() == Ledger.Seen.Part
+          && mine.digest().equals(digest);
+    }
+
     /**
      * Whether a filter of platforms may have left out children of an index that is in the target:
      * one of this list, of which a run without it may not be done, or one of the list that put the

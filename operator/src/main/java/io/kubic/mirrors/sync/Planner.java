@@ -350,7 +350,7 @@ public final class Planner {
       points = resolved(task);
       if (points.digest().equals(believed)) {
         try {
-          return skipped(task, new Holdings.There(points, null));
+          return skipped(task, Holdings.There.of(points));
         } catch (RegistryException e) {
           if (e.reason() != Reason.NotFound) {
             throw e;
@@ -379,7 +379,15 @@ public final class Planner {
             task.platforms(),
             () -> known.ledgers().get().mayBePart(task.place(), task.name(), now))
         && has.isAttached(task.place(), task.wanted().subject(), now)) {
-      return skipped(task, there);
+      try {
+        List<String> other = unwanted(task, has, there, known);
+        return other.isEmpty() ? skipped(task, there) : leftOut(task, other);
+      } catch (RegistryException e) {
+        if (e.reason() != Reason.NotFound) {
+          throw e;
+        }
+        // The target lacks its configuration, say: it is brought again.
+      }
     }
     // What travels with an image is added to by its owners: that is no drift.
     if (!same
@@ -442,16 +450,9 @@ public final class Planner {
   }
 
   private Found copy(Task task, Manifest top) {
-    List<String> other = unwanted(task, top);
+    List<String> other = unwanted(task, top, task.store(), task.repository());
     if (!other.isEmpty()) {
-      noted.add(
-          new Selection.Problem(
-              task.from(),
-              Reason.NotFound,
-              "is left out: it is for "
-                  + String.join(", ", other)
-                  + ", and for none of the platforms that are wanted"));
-      return new Found(task.wanted(), null, null, Map.of(), null, Set.of());
+      return leftOut(task, other);
     }
     Closure closure =
         Closure.load(
@@ -483,8 +484,37 @@ public final class Planner {
     return new Found(task.wanted(), item, work, closure.parts(), null, subjects);
   }
 
+  private Found leftOut(Task task, List<String> platforms) {
+    noted.add(
+        new Selection.Problem(
+            task.from(),
+            Reason.NotFound,
+            "is left out: it is for "
+                + String.join(", ", platforms)
+                + ", and for none of the platforms that are wanted"));
+    return new Found(task.wanted(), null, null, Map.of(), null, Set.of());
+  }
+
+  /**
+   * The same of an image that the target has. A single image costs two requests to it, so what this
+   * list had there with a filter before is not asked for again.
+   */
+  private List<String> unwanted(Task task, Holdings has, Holdings.There there, Known known) {
+    if (task.platforms().isEmpty()
+        || !MediaTypes.isIndex(there.descriptor().mediaType())
+            && depth != Depth.SIZES
+            && known
+                .ledgers()
+                .get()
+                .isFiltered(task.place(), task.name(), there.descriptor().digest())) {
+      return List.of();
+    }
+    Manifest top = has.manifest(task.place(), there);
+    return unwanted(task, top, has.target(), task.place());
+  }
+
   /** The platforms of an image that has none of those that are wanted; else empty. */
-  private List<String> unwanted(Task task, Manifest top) {
+  private List<String> unwanted(Task task, Manifest top, ImageSource store, String repository) {
     if (task.platforms().isEmpty()) {
       return List.of();
     }
@@ -502,7 +532,7 @@ public final class Planner {
         if (!IMAGE_CONFIGS.contains(image.config().mediaType())) {
           yield List.of(); // An artifact is for every platform.
         }
-        Optional<Platform> of = platform(task, image.config());
+        Optional<Platform> of = platform(store, repository, image.config());
         yield of.isEmpty() || task.platforms().stream().anyMatch(of.get()::satisfies)
             ? List.of()
             : List.of(of.get().toString());
@@ -510,13 +540,13 @@ public final class Planner {
     };
   }
 
-  private Optional<Platform> platform(Task task, Descriptor config) {
+  private Optional<Platform> platform(ImageSource store, String repository, Descriptor config) {
     ReentrantLock lock = reading.computeIfAbsent(config.digest(), any -> new ReentrantLock());
     lock.lock();
     try {
       Optional<Platform> known = platforms.get(config.digest());
       if (known == null) {
-        known = Optional.ofNullable(ImagePlatform.read(task.store(), task.repository(), config));
+        known = Optional.ofNullable(ImagePlatform.read(store, repository, config));
         platforms.put(config.digest(), known);
       }
       return known;

@@ -10,8 +10,10 @@ import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.api.v1alpha1.ResourceFile;
 import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
+import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
@@ -980,6 +982,62 @@ class SyncRunTest {
       assertThat(sync("", "a:1").report().summary().skipped()).isEqualTo(1);
       assertThat(asked()).containsExactly("HEAD " + AT + "a:1");
     }
+  }
+
+  private Manifest single(String tag, String arch) {
+    Descriptor config = source.addBlob("a", "{\"os\":\"linux\",\"architecture\":\"" + arch + "\"}");
+    return source.add(
+        "a",
+        tag,
+        MediaTypes.OCI_MANIFEST,
+        """
+        {"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json",
+        "digest":"%s","size":%d},"layers":[]}"""
+            .formatted(config.digest(), config.size()));
+  }
+
+  @Test
+  void whatIsForNoneOfThePlatformsIsLeftOutAlsoWhereTheTargetHasIt() {
+    single("1", "amd64");
+    single("2", "arm64");
+    source.index("a", "3", Map.of("arm64", source.image("a", null, "x")));
+    source.index("a", "4", Map.of("amd64", source.image("a", null, "y")));
+    String[] all = {"a:1", "a:2", "a:3", "a:4"};
+    sync(DELETE, all);
+    ofSource = ", platforms: [linux/amd64]";
+    sync(DELETE, all);
+    assertThat(plan.images())
+        .filteredOn(item -> item.action() != Plan.Action.Prune)
+        .extracting(item -> item.target().replaceAll(".*:", ""))
+        .containsExactly("1", "4");
+    assertThat(plan.problems())
+        .extracting(Selection.Problem::object)
+        .containsExactly("r.example:5000/a:2", "r.example:5000/a:3");
+    SyncRun.Done done = later(DELETE, all);
+    assertThat(done.report().summary().pruned()).isEqualTo(2);
+    assertThat(has("a:1") && has("a:4")).isTrue();
+    assertThat(has("a:2") || has("a:3")).isFalse();
+    target.manifests.clear();
+    target.blobs.clear();
+    sync(DELETE, all);
+    String known = plan.hash();
+    target.log.clear();
+    sync(DELETE, all);
+    assertThat(plan.hash()).isEqualTo(known);
+    // The ledger knows that it was looked into.
+    assertThat(asked()).filteredOn(question -> question.contains("a:1")).hasSize(1);
+    assertThat(asked()).noneMatch(question -> question.contains("blob"));
+  }
+
+  @Test
+  void anImageWhoseConfigurationIsLostIsBroughtAgainWhenAFilterAsksForIt() {
+    Manifest one = single("1", "amd64");
+    sync("", "a:1");
+    target.blobs.clear();
+    ofSource = ", platforms: [linux/amd64]";
+    assertThat(sync("", "a:1").report().summary().copied()).isEqualTo(1);
+    assertThat(target.manifests.get(AT + "a:1")).isEqualTo(one);
+    assertThat(target.blobs).hasSizeGreaterThan(0);
   }
 
   @Test

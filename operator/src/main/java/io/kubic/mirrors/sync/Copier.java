@@ -287,7 +287,7 @@ public final class Copier {
       boolean refused = e.reason() == Reason.TargetRejected || e.reason() == Reason.NotFound;
       // Of an image the target misses no platform: it has another reason to refuse it.
       if (!closure.sparse() || !next.isIndex() || !refused) {
-        throw e;
+        throw refused || e.reason() == Reason.ServerError ? withForeignLayers(next, e) : e;
       }
       if (indexPolicy == MirrorListSpec.IndexPolicy.Fail) {
         throw new RegistryException(
@@ -301,6 +301,27 @@ public final class Copier {
       copy(work, whole(work, closure.top(), e), written);
       return Outcome.ALL_PLATFORMS;
     }
+  }
+
+  /**
+   * The same failure, and what may be the matter with an image whose layers stay with their vendor:
+   * distribution answers 500 when it does not allow their URLs.
+   */
+  private static RegistryException withForeignLayers(Manifest manifest, RegistryException e) {
+    boolean has =
+        manifest.content() instanceof Manifest.Image image
+            && image.layers().stream().anyMatch(Descriptor::isForeign);
+    return has
+        ? new RegistryException(
+                e.reason(),
+                e.object(),
+                "it has layers that stay with their vendor, which a distribution registry takes with"
+                    + " validation.manifests.urls.allow in its configuration only ("
+                    + e.problem()
+                    + ")",
+                e)
+            .withAttempts(e.attempts())
+        : e;
   }
 
   /** All platforms of an index of which the target refused some. */

@@ -10,6 +10,7 @@ import io.kubic.mirrors.list.Selection;
 import io.kubic.mirrors.oci.Descriptor;
 import io.kubic.mirrors.oci.Digest;
 import io.kubic.mirrors.oci.Manifest;
+import io.kubic.mirrors.oci.MediaTypes;
 import io.kubic.mirrors.oci.Reason;
 import io.kubic.mirrors.oci.RegistryException;
 import io.kubic.mirrors.oci.Repository;
@@ -246,6 +247,32 @@ class SyncTest {
         .extracting(Outcome::result)
         .containsExactly(Outcome.Result.Copied);
     assertThat(target.manifests).hasSize(5);
+  }
+
+  @Test
+  void aTargetThatRefusesLayersOfAVendorIsToldWithTheRemedy() {
+    Descriptor config = source.addBlob("a", "{}");
+    source.add(
+        "a",
+        "1",
+        MediaTypes.OCI_MANIFEST,
+        """
+        {"schemaVersion":2,"config":{"mediaType":"application/x","digest":"%s","size":%d},
+        "layers":[{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "digest":"%s","size":9,"urls":["https://vendor.example/layer"]}]}"""
+            .formatted(config.digest(), config.size(), Digest.of(new byte[9])));
+    target.refuses = manifest -> true;
+    assertThat(sync(spec("", ""), "a:1"))
+        .singleElement()
+        .satisfies(
+            outcome -> {
+              assertThat(outcome.reason()).isEqualTo(Reason.TargetRejected);
+              assertThat(outcome.message()).contains("validation.manifests.urls.allow", "DENIED");
+            });
+    source.image("a", "2", "x");
+    assertThat(sync(spec("", ""), "a:2"))
+        .singleElement()
+        .satisfies(outcome -> assertThat(outcome.message()).doesNotContain("vendor"));
   }
 
   @Test

@@ -15,7 +15,7 @@ public final class Main {
       // It asks before it copies; SyncCommand says when there is enough to copy.
       Carriers.few();
     }
-    int code = CommandLines.create(args).execute(args);
+    int code = Exit.told(CommandLines.create(args).execute(args));
     Exit.quickly(code);
     System.exit(code);
   }

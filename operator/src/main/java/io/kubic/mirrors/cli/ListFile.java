@@ -30,21 +30,25 @@ final class ListFile {
   /**
    * @param name of the MirrorList; null when the file holds but one
    * @throws CommandException when the file cannot be read
-   * @throws InvalidSpecException when it does not hold that one list, or nothing is to be copied at
-   *     once
+   * @throws InvalidSpecException when it does not hold that one list, or a number in it is out of
+   *     range
    */
   static MirrorList read(Path file, @Nullable String name) {
     MirrorList list = find(file, name);
-    MirrorListSpec.Concurrency concurrency = list.getSpec().concurrency();
-    requirePositive(concurrency.images(), "spec.concurrency.images");
-    requirePositive(concurrency.blobs(), "spec.concurrency.blobs");
+    MirrorListSpec spec = list.getSpec();
+    // With nothing at once a run would wait for ever, and without its limit prune might take all.
+    require(spec.concurrency().images(), 1, Integer.MAX_VALUE, "spec.concurrency.images");
+    require(spec.concurrency().blobs(), 1, Integer.MAX_VALUE, "spec.concurrency.blobs");
+    require(spec.prune().maxDeletePercent(), 0, 100, "spec.prune.maxDeletePercent");
     return list;
   }
 
-  /** In a cluster the schema says so; with nothing at once a run would wait for ever. */
-  private static void requirePositive(int number, String path) {
-    if (number < 1) {
-      throw new InvalidSpecException(path, "is " + number + "; write at least 1");
+  /** In a cluster the schema says so. */
+  private static void require(int number, int least, int most, String path) {
+    if (number < least || number > most) {
+      String remedy =
+          most == Integer.MAX_VALUE ? "write at least " + least : "write " + least + " to " + most;
+      throw new InvalidSpecException(path, "is " + number + "; " + remedy);
     }
   }
 

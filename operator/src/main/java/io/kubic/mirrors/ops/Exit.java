@@ -24,6 +24,21 @@ public final class Exit {
   private Exit() {}
 
   /**
+   * Makes sure that what was written to standard output got there: a disk may be full, a reader
+   * gone, and nobody who prints is told.
+   *
+   * @param code what the command thinks
+   * @return the same, or 1 instead of 0, which is told on standard error
+   */
+  public static int told(int code) {
+    if (!System.out.checkError()) {
+      return code;
+    }
+    System.err.println("error: standard output: not all of the result could be written to it");
+    return code == 0 ? 1 : code;
+  }
+
+  /**
    * Ends the process, if it was started so that it may; returns otherwise, also when the process is
    * ending already, as after a signal. Nobody's shutdown hooks are called: for when all is done.
    *

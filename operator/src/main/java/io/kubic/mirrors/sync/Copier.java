@@ -414,8 +414,10 @@ public final class Copier {
       put(work.place(), blob, from, offset -> target.blob(from, blob, offset), written);
     } catch (RegistryException e) {
       switch (e.reason()) {
-        // What the target has there is damaged, or gone by now.
-        case DigestMismatch, NotFound -> put(work.place(), blob, null, upstream, written);
+        // What the target has there is damaged, gone by now, or for others only, since another
+        // list's ledger told of it.
+        case DigestMismatch, NotFound, Unauthorized, Forbidden ->
+            put(work.place(), blob, null, upstream, written);
         default -> throw e;
       }
     }

@@ -284,6 +284,8 @@ class SyncEndingsTest {
       value = {
         "concurrency: {blobs: 0} | spec.concurrency.blobs",
         "concurrency: {images: 0} | spec.concurrency.images",
+        "prune: {maxDeletePercent: 500} | spec.prune.maxDeletePercent",
+        "prune: {maxDeletePercent: -1} | spec.prune.maxDeletePercent",
         "retry: {limit: -1} | spec.retry: ",
         "retry: {minBackoff: 10m} | spec.retry: ",
         "retry: {stallTimeout: 0s} | spec.retry: ",

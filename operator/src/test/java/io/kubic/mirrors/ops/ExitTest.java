@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kubic.mirrors.Jvm;
 import io.kubic.mirrors.Jvm.Ended;
+import io.kubic.mirrors.Main;
+import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -54,6 +57,19 @@ class ExitTest {
   private static Ended run(Class<?> program, String... options)
       throws IOException, InterruptedException {
     return Jvm.run(Jvm.command(List.of(options), program.getName()));
+  }
+
+  @Test
+  void aResultThatCannotBeWrittenIsAFailure() throws Exception {
+    List<String> command = Jvm.command(List.of(), Main.class.getName());
+    command.add("--version");
+    Process process = new ProcessBuilder(command).redirectOutput(new File("/dev/full")).start();
+    try (BufferedReader err = process.errorReader()) {
+      assertThat(err.readAllAsString()).startsWith("error: standard output");
+      assertThat(process.waitFor()).isEqualTo(1);
+    } finally {
+      process.destroyForcibly();
+    }
   }
 
   @Test

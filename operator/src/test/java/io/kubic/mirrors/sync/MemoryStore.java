@@ -39,6 +39,10 @@ final class MemoryStore implements ImageStore {
 
   boolean hasReferrersApi;
   boolean mounts = true;
+
+  /** Repositories that the login may not read. */
+  final Set<String> closed = ConcurrentHashMap.newKeySet();
+
   boolean deletesTags = true;
 
   /** What the referrers API tells of every manifest besides. */
@@ -240,6 +244,9 @@ final class MemoryStore implements ImageStore {
     }
     if (blobs.containsKey(place)) {
       return BlobWrite.PRESENT;
+    }
+    if (mountFrom != null && closed.contains(mountFrom)) {
+      throw new RegistryException(Reason.Forbidden, place, "may not read " + mountFrom);
     }
     byte[] mounted =
         mountFrom == null || !mounts ? null : blobs.get(mountFrom + "@" + blob.digest());

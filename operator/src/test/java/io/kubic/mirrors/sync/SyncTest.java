@@ -113,6 +113,15 @@ class SyncTest {
   }
 
   @Test
+  void aBlobThatTheTargetHasWhereTheLoginMayNotReadComesFromTheSource() {
+    source.image("a", "1", "base", "one");
+    source.image("b", "1", "base", "two");
+    target.closed.add("r.example_5000/a");
+    assertThat(sync(spec("concurrency: {images: 1}, ", ""), "a:1", "b:1"))
+        .allMatch(o -> o.result() == Outcome.Result.Copied);
+  }
+
+  @Test
   void aSecondRunAsksForHeadsOnly() {
     source.image("a", "1", "x");
     sync(spec("", ", includeReferrers: false"), "a:1");

@@ -2,6 +2,7 @@ package io.kubic.mirrors.oci.registry;
 
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledExecutorService;
@@ -70,10 +71,10 @@ public final class Transport implements AutoCloseable {
             .build();
   }
 
-  /** A transport with the system's clock that really waits. */
+  /** A transport with the system's time, however that is set later, that really waits. */
   public static Transport standard(String userAgent) {
     return new Transport(
-        Clock.systemUTC(),
+        new SteadyClock(Instant.now(), System::nanoTime),
         RandomGenerator.getDefault(),
         duration -> Thread.sleep(duration),
         userAgent);

@@ -45,7 +45,7 @@ public final class Planner {
 
   /** Repositories of the target that are no mirror of anything. */
   private static final Set<String> OWN =
-      Set.of(Ledgers.REPOSITORY, SyncRun.REPORTS, Locks.REPOSITORY);
+      Set.of(Ledgers.REPOSITORY, Reports.REPOSITORY, Locks.REPOSITORY);
 
   private static final Set<String> IMAGE_CONFIGS =
       Set.of(

@@ -1,7 +1,5 @@
 package io.kubic.mirrors.sync;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.kubic.mirrors.api.v1alpha1.MirrorListSpec;
 import io.kubic.mirrors.list.SelectedImage;
 import io.kubic.mirrors.list.Selection;
@@ -39,9 +37,6 @@ import org.jspecify.annotations.Nullable;
  * report are left in the registry. For one run.
  */
 public final class SyncRun {
-  static final String REPORTS = "mirror-operator/reports";
-  private static final String REPORT_TYPE = "application/vnd.kubic.mirrors.report.v1+json";
-  private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final int SIZES_AT_ONCE = 256;
 
   private final Settings settings;
@@ -769,40 +764,12 @@ public final class SyncRun {
     return all;
   }
 
-  /** What is stored of a run; its JSON form is a contract. */
-  private record Stored(
-      int version,
-      String list,
-      String shard,
-      String time,
-      String hash,
-      boolean complete,
-      Termination.Summary summary,
-      List<Outcome> images) {}
-
   /** The whole report, which a status or a termination message has no room for. */
   private Kept store(Report report, Plan plan) {
-    Stored root =
-        new Stored(
-            1,
-            settings.list(),
-            settings.shard().toString(),
-            now().toString(),
-            plan.hash(),
-            report.complete(),
-            report.summary(),
-            report.images());
     try {
-      Manifest manifest =
-          Artifacts.write(
-              target,
-              REPORTS,
-              Ledgers.tag(settings.list(), settings.shard()),
-              REPORT_TYPE,
-              JSON.writeValueAsBytes(root));
-      return new Kept(target.name() + "/" + REPORTS + "@" + manifest.digest(), null);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
+      return new Kept(
+          new Reports(target, settings.list(), settings.shard()).save(report, plan.hash(), now()),
+          null);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
@@ -810,7 +777,7 @@ public final class SyncRun {
       return new Kept(
           null,
           new Selection.Problem(
-              target.name() + "/" + REPORTS,
+              target.name() + "/" + Reports.REPOSITORY,
               e.reason(),
               "the report cannot be stored: " + e.problem()));
     }

@@ -36,7 +36,7 @@ public record MirrorListStatus(
         @Nullable String lockRef,
     @JsonPropertyDescription("Of a run in several pods: what each of them did.") List<Shard> shards,
     @JsonPropertyDescription("The last runs, the newest first; at most ten.") List<Run> history,
-    @JsonPropertyDescription("Hash of the selection that the last successful run copied.")
+    @JsonPropertyDescription("Hash of the selection that the last run was about.")
         @Nullable String syncedHash,
     @JsonPropertyDescription("The bundle that was last written or taken.")
         @Nullable Bundle bundle) {

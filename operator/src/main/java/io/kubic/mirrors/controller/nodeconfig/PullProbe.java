@@ -14,6 +14,7 @@ import io.kubic.mirrors.controller.support.Settings;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -34,6 +35,9 @@ final class PullProbe {
 
   private static final Set<String> PULLING =
       Set.of("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull");
+
+  /** On a probe: when it was made by our clock, which may not be the API server's. */
+  private static final String MADE = "mirrors.kubic.io/made";
 
   private static final String VOLUME = "probe";
   private static final String FILE = "no-program";
@@ -61,12 +65,14 @@ final class PullProbe {
       String revision,
       ProbeImage image,
       Settings settings,
-      OwnerReference owner) {
+      OwnerReference owner,
+      Instant now) {
     return new PodBuilder()
         .withNewMetadata()
         .withNamespace(settings.agentsNamespace())
         .withName(name(config, node, revision))
         .withLabels(Labels.of(KIND, config))
+        .addToAnnotations(MADE, now.toString())
         .withOwnerReferences(owner)
         .endMetadata()
         .withNewSpec()
@@ -106,10 +112,7 @@ final class PullProbe {
    * @param wanted the image that the pod's container must be made from
    */
   static Verdict verdict(Pod pod, ProbeImage wanted, Instant now) {
-    Duration age =
-        pod.getMetadata().getCreationTimestamp() == null
-            ? Duration.ZERO
-            : Duration.between(Instant.parse(pod.getMetadata().getCreationTimestamp()), now);
+    Duration age = Duration.between(made(pod).orElse(now), now);
     List<ContainerStatus> containers =
         pod.getStatus() == null ? List.of() : pod.getStatus().getContainerStatuses();
     String waiting = "";
@@ -144,5 +147,12 @@ final class PullProbe {
                 + " minutes"
                 + (waiting.isEmpty() ? "" : ": " + waiting))
         : new Verdict.Pending();
+  }
+
+  private static Optional<Instant> made(Pod pod) {
+    return Optional.ofNullable(pod.getMetadata().getAnnotations())
+        .map(annotations -> annotations.get(MADE))
+        .or(() -> Optional.ofNullable(pod.getMetadata().getCreationTimestamp()))
+        .map(Instant::parse);
   }
 }

@@ -77,7 +77,7 @@ final class PullProof {
       String revision = agent.getMetadata().getUid() + image.digest();
       Pod probe = probes.remove(PullProbe.name(config, node, revision));
       if (probe == null) {
-        create(PullProbe.pod(config, node, revision, image, settings, owner));
+        create(PullProbe.pod(config, node, revision, image, settings, owner, now));
         continue;
       }
       switch (PullProbe.verdict(probe, image, now)) {

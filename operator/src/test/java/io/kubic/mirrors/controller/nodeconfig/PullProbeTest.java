@@ -30,16 +30,33 @@ class PullProbeTest {
   private static final ProbeImage IMAGE =
       new ProbeImage("registry.opensuse.org/mirror-operator/probe:mirror", DIGEST);
 
+  private static Pod probe() {
+    return PullProbe.pod(
+        "mirror",
+        "node1",
+        "r",
+        IMAGE,
+        new Settings("op:1", "reg:3", "mirror-agents", "cluster.local", List.of(), Set.of()),
+        new OwnerReference(),
+        NOW);
+  }
+
+  @Test
+  void itsAgeIsByTheClockThatMadeIt() {
+    Pod pod =
+        new PodBuilder(probe())
+            .editMetadata()
+            .withCreationTimestamp(NOW.minusSeconds(600).toString())
+            .endMetadata()
+            .build();
+    assertThat(PullProbe.verdict(pod, IMAGE, NOW.plusSeconds(1)))
+        .as("the API server's clock is behind")
+        .isInstanceOf(PullProbe.Verdict.Pending.class);
+  }
+
   @Test
   void itIsBoundToTheNodeMustPullAndCanDoNothing() {
-    Pod pod =
-        PullProbe.pod(
-            "mirror",
-            "node1",
-            "r",
-            IMAGE,
-            new Settings("op:1", "reg:3", "mirror-agents", "cluster.local", List.of(), Set.of()),
-            new OwnerReference());
+    Pod pod = probe();
     assertThat(pod.getSpec().getNodeName()).isEqualTo("node1");
     assertThat(pod.getSpec().getVolumes())
         .singleElement()

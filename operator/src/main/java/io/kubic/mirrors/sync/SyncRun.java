@@ -27,6 +27,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -449,15 +450,7 @@ public final class SyncRun {
       Optional<String> place = place(item.target());
       boolean there = item.action() == Plan.Action.Skip || item.action() == Plan.Action.Drift;
       if (there && place.isPresent()) {
-        int colon = place.get().lastIndexOf(':');
-        all.add(
-            new Ledger.Tagged(
-                place.get().substring(0, colon),
-                place.get().substring(colon + 1),
-                item.pinned(),
-                item.source(),
-                0,
-                false));
+        all.add(tagged(place.get(), item.pinned(), item.source(), 0, false));
       }
     }
     return all;
@@ -497,9 +490,20 @@ public final class SyncRun {
         digests.put(outcome.source(), digest);
       }
     }
+    return kept(
+        Locks.REPOSITORY,
+        "lock",
+        () -> new Locks(target, settings.list(), settings.shard(), settings.run()).save(digests));
+  }
+
+  /**
+   * Writes a document, or tells why it cannot be written.
+   *
+   * @param what it is called
+   */
+  private Kept kept(String repository, String what, Supplier<@Nullable String> save) {
     try {
-      return new Kept(
-          new Locks(target, settings.list(), settings.shard(), settings.run()).save(digests), null);
+      return new Kept(save.get(), null);
     } catch (RegistryException e) {
       if (e.reason() == Reason.Cancelled) {
         throw e;
@@ -507,9 +511,9 @@ public final class SyncRun {
       return new Kept(
           null,
           new Selection.Problem(
-              target.name() + "/" + Locks.REPOSITORY,
+              target.name() + "/" + repository,
               e.reason(),
-              "the lock cannot be stored: " + e.problem()));
+              "the " + what + " cannot be stored: " + e.problem()));
     }
   }
 
@@ -739,6 +743,14 @@ public final class SyncRun {
                 !work.platforms().isEmpty()));
   }
 
+  /** What is known of {@code repository:tag}. */
+  private static Ledger.Tagged tagged(
+      String place, Digest digest, String source, long bytes, boolean part) {
+    int colon = place.lastIndexOf(':');
+    return new Ledger.Tagged(
+        place.substring(0, colon), place.substring(colon + 1), digest, source, bytes, part);
+  }
+
   private List<Ledger.Tagged> tagged(
       List<Outcome> outcomes,
       Map<String, Plan.Item> items,
@@ -750,15 +762,8 @@ public final class SyncRun {
       Optional<String> place = place(outcome.target());
       Digest digest = outcome.digest();
       if (outcome.result() == result && digest != null && item != null && place.isPresent()) {
-        int colon = place.get().lastIndexOf(':');
-        all.add(
-            new Ledger.Tagged(
-                place.get().substring(0, colon),
-                place.get().substring(colon + 1),
-                digest,
-                outcome.source(),
-                item.bytes(),
-                filtered.contains(outcome.source())));
+        boolean part = filtered.contains(outcome.source());
+        all.add(tagged(place.get(), digest, outcome.source(), item.bytes(), part));
       }
     }
     return all;
@@ -766,21 +771,12 @@ public final class SyncRun {
 
   /** The whole report, which a status or a termination message has no room for. */
   private Kept store(Report report, Plan plan) {
-    try {
-      return new Kept(
-          new Reports(target, settings.list(), settings.shard()).save(report, plan.hash(), now()),
-          null);
-    } catch (RegistryException e) {
-      if (e.reason() == Reason.Cancelled) {
-        throw e;
-      }
-      return new Kept(
-          null,
-          new Selection.Problem(
-              target.name() + "/" + Reports.REPOSITORY,
-              e.reason(),
-              "the report cannot be stored: " + e.problem()));
-    }
+    return kept(
+        Reports.REPOSITORY,
+        "report",
+        () ->
+            new Reports(target, settings.list(), settings.shard())
+                .save(report, plan.hash(), now()));
   }
 
   private static void tell(List<Selection.Problem> problems, Selection.@Nullable Problem problem) {
